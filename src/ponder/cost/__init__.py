@@ -1,0 +1,1 @@
+"""Tokens to FLOPs, seconds and dollars."""

@@ -1,0 +1,90 @@
+"""The exception tree. Each type names the boundary that failed; each message says what was wrong, the value, and what to do.
+
+PonderError
+├── InputError            the user's input: a flag, a file, a row, a name      (exit 1)
+├── MissingExtra          an optional dependency is not installed              (exit 1)
+├── BudgetError
+│   ├── BudgetExhausted   a limit is reached; `solve` turns it into the best answer so far
+│   └── PriceUnknown      a dollar budget on a model whose price is not known
+├── ModelError
+│   ├── AbilityMissing    the model cannot do what the strategy needs
+│   ├── EndpointError     the endpoint answered with an error, or not at all
+│   └── ProtocolError     the endpoint answered something that is not its protocol
+├── VerifierError         a verifier could not run at all (one that cannot tell gives `Score(None)`)
+└── StoreError            the sample bank cannot be read or written
+"""
+
+
+class PonderError(Exception):
+    """Root of everything ponder raises on purpose."""
+
+
+class InputError(PonderError):
+    """The user's input is wrong."""
+
+
+class MissingExtra(PonderError):
+    """An optional dependency is needed; the message is the line that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'this needs the package `{package}`: pip install "ponder[{extra}]"')
+
+
+class BudgetError(PonderError):
+    """Something about the budget."""
+
+
+class BudgetExhausted(BudgetError):
+    """A draw cannot fit the budget even when everything in flight has settled.
+
+    `limit` is the kind (`tokens usd seconds calls`), `allowed` its value, `spent` what is gone, `needed` what the draw could cost.
+    """
+
+    def __init__(self, limit: str, allowed: float, spent: float, needed: float) -> None:
+        self.limit, self.allowed, self.spent, self.needed = limit, allowed, spent, needed
+        super().__init__(
+            f"the budget of {allowed:g} {limit} is exhausted: {spent:g} spent, and the next draw may need {needed:g} more; "
+            f"raise --budget, or lower --max-tokens"
+        )
+
+
+class PriceUnknown(BudgetError):
+    """A dollar limit was set, and the model's price is unknown."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the price of `{model}` is unknown, so a dollar budget cannot be kept; "
+            f"give it with --price PROMPT,COMPLETION (US dollars per million tokens), or set the budget in tokens or seconds"
+        )
+
+
+class ModelError(PonderError):
+    """The model could not answer."""
+
+
+class AbilityMissing(ModelError):
+    """The model lacks an ability that the strategy or the request needs."""
+
+    def __init__(self, model: str, ability: str, advice: str) -> None:
+        self.ability = ability
+        super().__init__(f"`{model}` lacks the ability `{ability}`: {advice}")
+
+
+class EndpointError(ModelError):
+    """The endpoint answered with an error status, or did not answer. `status` is None when there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ProtocolError(ModelError):
+    """The endpoint answered something that its protocol does not allow."""
+
+
+class VerifierError(PonderError):
+    """A verifier could not run."""
+
+
+class StoreError(PonderError):
+    """The sample bank cannot be read or written."""

@@ -1,0 +1,1 @@
+"""How compute is spent."""

@@ -1,0 +1,1 @@
+"""Training: data, supervised fine-tuning, export."""
