@@ -1,0 +1,90 @@
+"""Verifiers whose errors are parameters, to go with the simulated model. Each verdict is a pure function of seed and text."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+from ponder.models.simulated import dice
+from ponder.types import Problem, Reads, Sample, Score, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Imperfect:
+    """Accepts what `truth` accepts with probability `tpr`, and the rest with probability `fpr`.
+
+    Accept-first accuracy tends to p tpr / (p tpr + (1-p) fpr), whatever the compute (Stroebl et al. 2024). `truth` may read the
+    reference: this stands for a verifier that does not.
+    """
+
+    truth: Verifier
+    tpr: float = 0.9
+    fpr: float = 0.1
+    seed: int = 0
+    name: str = "imperfect"
+    reads: Reads = "nothing"
+
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        scores = await self.truth(problem, samples)
+        return [self._judge(problem, sample, score) for sample, score in zip(samples, scores, strict=True)]
+
+    def _judge(self, problem: Problem, sample: Sample, truth: Score) -> Score:
+        if truth.value is None:
+            return truth
+        rate = self.tpr if truth.value >= 0.5 else self.fpr
+        return Score(float(dice(self.seed, problem.id, sample.prefix + sample.text).random() < rate))
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process reward model: step t has the value sigmoid(logit(P(right | steps 1 to t)) + bias + sigma * N(0, 1)).
+
+    `chance(problem, prefix)` is the probability (`Simulated.chance`), kept within [floor, 1 - floor], since no noise moves a
+    certainty: with `floor` 0 a fault is always seen. The score's value is the last step's.
+    """
+
+    chance: Callable[[Problem, str], float]
+    bias: float = 0.0
+    sigma: float = 1.0
+    floor: float = 0.02
+    seed: int = 0
+    name: str = "process"
+    reads: Reads = "nothing"
+
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        return [self._judge(problem, sample) for sample in samples]
+
+    def _judge(self, problem: Problem, sample: Sample) -> Score:
+        if sample.error is not None:
+            return Score(None, error=f"the draw failed: {sample.error}")
+        lines = [line for line in (sample.prefix + sample.text).split(problem.task.step) if line.strip()]
+        prefixes = [problem.task.step.join(lines[:count]) for count in range(1, len(lines) + 1)]
+        steps = tuple(self._value(problem, prefix) for prefix in prefixes)
+        return Score(steps[-1], steps) if steps else Score(None, error="there is no step to judge")
+
+    def _value(self, problem: Problem, prefix: str) -> float:
+        noise = self.bias + self.sigma * dice(self.seed, problem.id, prefix).gauss()
+        chance = min(max(self.chance(problem, prefix), self.floor), 1 - self.floor)
+        if chance in (0.0, 1.0):
+            return chance
+        return 1 / (1 + exp(-log(chance / (1 - chance)) - noise))
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compares two samples: whether the first is the better one.
+
+    Of a right and a wrong one it prefers the right one with probability `accuracy`, of two alike either; `bias` is added to the
+    probability that it says "the first". A tie in `truth`, or a truth that cannot tell, counts as alike.
+    """
+
+    truth: Verifier
+    accuracy: float = 0.75
+    bias: float = 0.0
+    seed: int = 0
+
+    async def __call__(self, problem: Problem, first: Sample, second: Sample) -> bool:
+        left, right = (score.value for score in await self.truth(problem, [first, second]))
+        alike = left is None or right is None or left == right
+        fair = 0.5 if alike else self.accuracy if left == max(left or 0, right or 0) else 1 - self.accuracy
+        pair = (first.prefix + first.text, second.prefix + second.text)
+        return dice(self.seed, problem.id, pair).random() < fair + self.bias
