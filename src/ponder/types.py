@@ -6,7 +6,7 @@ its extracted answer and its `Score` is a `Candidate`; the chosen `Candidate` wi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -110,8 +110,9 @@ class Sample:
     """One finished draw. A draw that failed or was cut is a sample too, with `error` or `finish_reason` saying so.
 
     `text` excludes `prefix`. `seconds` is the draw's latency; `share` its part of the model's busy time (the shares of concurrent
-    draws add up to the wall time). `usage_source` is `model` when the model counted, `rule` when a stated rule did (cached blocks),
-    `reserved` when nobody did and the most it can have cost was charged. `replayed` marks a draw that came from the store.
+    draws add up to the wall time). `usage_source` is `model` when the model counted, `rule` when a stated rule did (tokens seen one
+    by one), `reserved` when nobody did and the most it can have cost was charged. `replayed` marks a draw that came from the store;
+    `event` is the draw's event in the trace.
     """
 
     text: str
@@ -129,6 +130,7 @@ class Sample:
     share: float = 0.0
     error: str | None = None
     replayed: bool = False
+    event: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ class Model(Protocol):
         """The request's prompt length in tokens: exact where a tokenizer is at hand, else an upper bound."""
         ...
 
-    def stream(self, request: Request) -> AsyncIterator[Chunk]: ...
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
     async def close(self) -> None: ...
 
 
@@ -246,6 +248,7 @@ class Task:
     completion. `canonical(answer)` is equal for answers that mean the same: a vote's equivalence classes. `verifier` grades for the
     lab, for search (where it reads no reference) and for the RL reward alike. `recognise(text)` turns a user's words into a problem
     of this task, or None. `step` separates the steps of a solution. `exemplars` are few-shot (question, worked answer) pairs.
+    `model` is the built-in model that answers when no other is named.
     """
 
     name: str
@@ -254,13 +257,14 @@ class Task:
     extract: Callable[[Problem, str], str | None]
     canonical: Callable[[str], str]
     verifier: Verifier | None
-    recognise: Callable[[str], Problem | None] = lambda text: None
+    recognise: Callable[[str], Problem | None] = lambda _: None
     splits: tuple[str, ...] = ("test",)
     max_tokens: int = 512
     temperature: float = 0.7
     stop: tuple[str, ...] = ()
     step: str = "\n"
     exemplars: tuple[tuple[str, str], ...] = ()
+    model: str = "builtin:smollm2"
     source: str = ""
     licence: str = ""
 

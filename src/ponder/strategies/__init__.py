@@ -1,1 +1,115 @@
-"""How compute is spent."""
+"""How compute is spent: one paper, or one family, a file.
+
+A strategy is an async function of a problem, a model and (where it needs one) a verifier; its keyword parameters are its
+configuration, and the command line, the docs and the trace are made from its signature.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ponder.errors import InputError
+from ponder.registry import Registry
+from ponder.types import Answer, Candidate, Model, Problem, Verifier
+
+Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A registered strategy.
+
+    `select` is set where it draws `n` independent samples and chooses among them by a pure function: then the lab can evaluate
+    every `n` exactly from one bank of samples.
+    """
+
+    name: str
+    run: Callable[..., Awaitable[Answer]]
+    paper: str
+    needs: tuple[str, ...] = ()
+    select: Select | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The keyword parameters: the strategy's configuration."""
+        signature = inspect.signature(self.run, eval_str=True)
+        return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def about(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.run) or "").partition("\n")[0]
+
+    async def __call__(self, problem: Problem, model: Model, verifier: Verifier | None, **parameters: Any) -> Answer:
+        checked = self.check(parameters)
+        if "verifier" not in self.needs:
+            return await self.run(problem, model, **checked)
+        if verifier is None:
+            raise InputError(f"the strategy `{self.name}` needs a verifier; name one with --verifier, or take self-consistency")
+        return await self.run(problem, model, verifier, **checked)
+
+    def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with their declared types. Raises `InputError` for an unknown name or a value of another type."""
+        known = self.parameters
+        for name, value in parameters.items():
+            if name not in known:
+                raise InputError(f"`{self.name}` has no parameter `{name}`; it has {', '.join(known) or 'none'}")
+            wanted = known[name].annotation
+            if type(value) is not wanted and not (wanted is float and type(value) is int):
+                raise InputError(f"`{self.name}` wants `{name}` to be {wanted.__name__}, not {value!r}")
+            if name == "n" and value < 1:
+                raise InputError(f"`{self.name}` cannot draw n={value} samples; give 1 or more")
+        return dict(parameters)
+
+
+registry: Registry[Strategy] = Registry(
+    "strategy",
+    "ponder.strategies",
+    {
+        "direct": "ponder.strategies.direct:direct",
+        "chain-of-thought": "ponder.strategies.direct:chain_of_thought",
+        "best-of-n": "ponder.strategies.parallel:best_of_n",
+        "self-consistency": "ponder.strategies.parallel:self_consistency",
+        "weighted-vote": "ponder.strategies.parallel:weighted_vote",
+    },
+)
+
+
+def strategy(
+    name: str, *, paper: str, needs: tuple[str, ...] = (), select: Select | None = None
+) -> Callable[[Callable[..., Awaitable[Answer]]], Strategy]:
+    """Register an async function as the strategy `name`."""
+
+    def register(run: Callable[..., Awaitable[Answer]]) -> Strategy:
+        return registry.register(name)(Strategy(name, run, paper, needs, select))
+
+    return register
+
+
+_SPEC = re.compile(r"\s*(?P<name>[\w.-]+)\s*(?:\((?P<inside>.*)\))?\s*", re.DOTALL)
+
+
+def parse(spec: str) -> tuple[Strategy, dict[str, Any]]:
+    """Read `best-of-n` or `best-of-n(n=16)`: the strategy and the parameters given, checked."""
+    found = _SPEC.fullmatch(spec)
+    if found is None:
+        raise InputError(f"cannot read the strategy {spec!r}; write it as best-of-n or best-of-n(n=16)")
+    chosen = registry.get(found["name"])
+    return chosen, chosen.check(dict(_parameter(part, spec) for part in (found["inside"] or "").split(",") if part.strip()))
+
+
+def _parameter(part: str, spec: str) -> tuple[str, Any]:
+    name, equals, value = (piece.strip() for piece in part.partition("="))
+    if not equals:
+        raise InputError(f"cannot read {part.strip()!r} in the strategy {spec!r}; write parameters as name=value")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

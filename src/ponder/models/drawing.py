@@ -1,0 +1,131 @@
+"""From a stream's chunks to samples, and from what was seen to what is charged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ponder.errors import EndpointError, ModelError, ProtocolError
+from ponder.types import Chunk, FinishReason, Model, Request, Sample, Usage
+
+Source = Literal["model", "rule", "reserved"]
+
+
+@dataclass(slots=True)
+class Choice:
+    """One draw of a call, as it grows."""
+
+    index: int
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    prompt_logprobs: tuple[float | None, ...] = ()
+    finish_reason: FinishReason | None = None
+    stop: str | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        self.text.append(chunk.text)
+        self.reasoning.append(chunk.reasoning)
+        self.token_ids.extend(chunk.token_ids)
+        self.logprobs.extend(chunk.logprobs)
+        self.prompt_logprobs = self.prompt_logprobs or chunk.prompt_logprobs
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.stop = chunk.stop or self.stop
+
+    @property
+    def counted(self) -> int:
+        """Tokens seen one by one, where the model shows them."""
+        return max(len(self.token_ids), len(self.logprobs))
+
+    @property
+    def length(self) -> int:
+        """Characters produced."""
+        return sum(map(len, self.text)) + sum(map(len, self.reasoning))
+
+
+class Drawing:
+    """One call of a model for the draws `indices`; `worst` is the most it can cost."""
+
+    def __init__(self, indices: Sequence[int], worst: Usage) -> None:
+        self.choices = [Choice(index) for index in indices]
+        self.worst = worst
+        self.started = False
+        self.error: ModelError | None = None
+        self._reported: Usage | None = None
+        self._seen = 0
+
+    async def run(self, model: Model, request: Request) -> None:
+        """Read the stream to its end. A model's error becomes the draws' error: a bad sample is data, not a crash."""
+        self.started = True
+        try:
+            async with aclosing(model.stream(request)) as stream:
+                async for chunk in stream:
+                    self._add(chunk)
+            if any(choice.finish_reason is None for choice in self.choices):
+                raise ProtocolError(f"`{model.name}` ended its stream without saying why it finished; the draw cannot be trusted")
+        except ModelError as error:
+            self.error = error
+
+    def _add(self, chunk: Chunk) -> None:
+        if not 0 <= chunk.choice < len(self.choices):
+            raise ProtocolError(f"asked for {len(self.choices)} draws, the model sent one numbered {chunk.choice}")
+        self._seen += 1
+        self._reported = chunk.usage or self._reported
+        self.choices[chunk.choice].add(chunk)
+
+    def samples(self, request: Request, seconds: float, share: float) -> list[Sample]:
+        """The samples as they stand: whole ones, failed ones, and those cut short."""
+        usages, source = self._usages()
+        return [
+            Sample(
+                text="".join(choice.text),
+                index=choice.index,
+                finish_reason="error" if self.error else choice.finish_reason or "cancelled",
+                usage=usage,
+                usage_source=source,
+                reasoning="".join(choice.reasoning),
+                prefix=request.prefix,
+                token_ids=tuple(choice.token_ids),
+                logprobs=tuple(choice.logprobs) if request.logprobs else None,
+                prompt_logprobs=choice.prompt_logprobs if request.prompt_logprobs else None,
+                stop=choice.stop,
+                seconds=round(seconds, 6),
+                share=round(share, 9),
+                error=None if self.error is None else str(self.error),
+            )
+            for choice, usage in zip(self.choices, usages, strict=True)
+        ]
+
+    def _usages(self) -> tuple[list[Usage], Source]:
+        """What each draw is charged: the model's own count; else the tokens it showed; else the most it can have cost.
+
+        A call that was answered with an error status has produced nothing. The prompt and the call stand with the first draw.
+        """
+        counted = [choice.counted for choice in self.choices]
+        refused = isinstance(self.error, EndpointError) and self.error.status is not None
+        source: Source = "model"
+        if not self.started or (not self._seen and refused):
+            total = Usage(calls=int(self.started))
+        elif self._reported is not None:
+            total = replace(self._reported, calls=1, completion=max(self._reported.completion, sum(counted)))
+        elif self._seen and all(choice.counted or not choice.length for choice in self.choices):
+            total, source = replace(self.worst, completion=sum(counted)), "rule"
+        else:
+            total, source = self.worst, "reserved"
+        parts = _split(total.completion, counted if sum(counted) == total.completion else [c.length for c in self.choices])
+        rest = [Usage(completion=part) for part in parts]
+        return [replace(total, completion=parts[0]), *rest[1:]], source
+
+
+def _split(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` in proportion to `weights` (equally where all are 0), in whole numbers that add up to it."""
+    weights = weights if sum(weights) else [1] * len(weights)
+    whole, parts, given, seen = sum(weights), [], 0, 0
+    for weight in weights:
+        seen += weight
+        parts.append(total * seen // whole - given)
+        given += parts[-1]
+    return parts

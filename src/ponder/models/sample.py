@@ -1,0 +1,150 @@
+"""The only way to a model: draws that are metered, traced and kept. Nothing else counts tokens; no strategy talks to a client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from dataclasses import asdict, replace
+
+from ponder import budget, store, trace
+from ponder.budget import Charge
+from ponder.cost.flops import flops
+from ponder.errors import AbilityMissing, BudgetExhausted, PriceUnknown
+from ponder.models.drawing import Drawing
+from ponder.models.gate import Stay, gate
+from ponder.types import Model, Request, Sample, Usage
+
+_BATCH = 128  # the most draws asked for in one call: the usual limit on `n`
+
+
+async def draws(
+    model: Model, request: Request, indices: Iterable[int], *, role: str = "policy", parent: int | None = None
+) -> AsyncGenerator[Sample, None]:
+    """Draw `request` once for each index, concurrently, and yield the samples as they finish.
+
+    `request.seed` is the run's seed: each draw gets its own from the content key and its index. What the ambient store holds is
+    replayed. A draw that fails is a sample with `error`. At the budget's limit the draws in flight still finish and are yielded;
+    then `BudgetExhausted` is raised. Closing the generator cancels what is in flight, and charges what it has produced.
+    """
+    _require(model, request)
+    refusal: BudgetExhausted | None = None
+    tasks = [asyncio.ensure_future(call) for call in _calls(model, request, list(indices), role, parent)]
+    try:
+        for done in asyncio.as_completed(tasks):
+            try:
+                samples = await done
+            except BudgetExhausted as error:
+                refusal = refusal or error
+                continue
+            for sample in samples:
+                yield sample
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if refusal is not None:
+        trace.current().record("refused", limit=refusal.limit, allowed=refusal.allowed, spent=refusal.spent, needed=refusal.needed)
+        raise refusal
+
+
+async def sample(model: Model, request: Request, n: int = 1, *, role: str = "policy", parent: int | None = None) -> list[Sample]:
+    """`n` draws in the order of their indices. Raises as `draws` does, and what was drawn by then is in the trace and the store."""
+    return sorted([one async for one in draws(model, request, range(n), role=role, parent=parent)], key=lambda one: one.index)
+
+
+def _require(model: Model, request: Request) -> None:
+    """Say what the model lacks before anything is spent."""
+    able = model.abilities
+    for needed, has, ability, advice in (
+        (request.prefix, able.continues, "continues", "it cannot go on from a given text; take a strategy that needs no prefix"),
+        (request.logprobs, able.logprobs, "logprobs", "it gives no log-probabilities; take a verifier that needs none"),
+        (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs", "it cannot score a given text; use an engine that can"),
+    ):
+        if needed and not has:
+            raise AbilityMissing(model.name, ability, advice)
+    if model.price is None and budget.current().limits("usd"):
+        raise PriceUnknown(model.name)
+
+
+def _calls(
+    model: Model, request: Request, indices: Sequence[int], role: str, parent: int | None
+) -> list[Coroutine[None, None, list[Sample]]]:
+    """The calls that give `indices`, in their order: a replay of each stored draw, else one draw a call, or many a call by `n`."""
+    key, kept = store.key(model, request), store.current()
+    ready = kept.samples(key, indices) if kept else {}
+    if not model.abilities.n:
+        return [
+            _replay(model, request, ready[index], role, parent)
+            if index in ready
+            else _call(model, request, key, [index], role, parent)
+            for index in indices
+        ]
+    missing = [index for index in indices if index not in ready]
+    batches = [missing[at : at + _BATCH] for at in range(0, len(missing), _BATCH)]
+    replays = [_replay(model, request, ready[index], role, parent) for index in indices if index in ready]
+    return replays + [_call(model, request, key, batch, role, parent) for batch in batches]
+
+
+async def _replay(model: Model, request: Request, kept: Sample, role: str, parent: int | None) -> list[Sample]:
+    """A stored draw counts against the limits, so that a resumed run ends where it would have ended, but costs nothing again."""
+    meter, most = budget.current(), _charge(model, _worst(model, request))
+    await meter.reserve(most)
+    meter.settle(most, _charge(model, kept.usage))
+    return [_record(model, kept, "replayed", parent, origin=role)]
+
+
+async def _call(model: Model, request: Request, key: str, indices: Sequence[int], role: str, parent: int | None) -> list[Sample]:
+    """One call of the model for the draws `indices`, from reservation to settlement."""
+    request = replace(request, n=len(indices), seed=store.draw_seed(key, indices[0]))
+    meter, worst = budget.current(), _worst(model, request)
+    most = _charge(model, worst)
+    drawing, stay = Drawing(indices, worst), Stay()
+    await meter.reserve(most)
+    try:
+        async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
+            async with gate(model).enter(stay, len(indices)):
+                await drawing.run(model, request)
+    except TimeoutError:
+        raise meter.out_of_time() from None
+    finally:
+        samples = drawing.samples(request, stay.seconds, stay.share)
+        meter.settle(most, _charge(model, sum((one.usage for one in samples), Usage())))
+        if drawing.started:
+            samples = [_keep(model, request, key, _record(model, one, role, parent)) for one in samples]
+    return samples
+
+
+def _worst(model: Model, request: Request) -> Usage:
+    """The most that a call can use: some endpoints bill the prompt of each of its `n` draws."""
+    return Usage(1, request.n * model.prompt_tokens(request), 0, request.n * request.max_tokens)
+
+
+def _charge(model: Model, usage: Usage) -> Charge:
+    return Charge(usage.computed, usage.calls, model.price.usd(usage) if model.price else 0.0)
+
+
+def _record(model: Model, sample: Sample, role: str, parent: int | None, **more: str) -> Sample:
+    event = trace.current().record(
+        "drawn",
+        parent,
+        role=role,
+        index=sample.index,
+        text=sample.text,
+        reasoning=sample.reasoning,
+        finish_reason=sample.finish_reason,
+        error=sample.error,
+        usage=asdict(sample.usage),
+        usage_source=sample.usage_source,
+        usd=model.price.usd(sample.usage) if model.price else None,
+        flops=flops(model.parameters, sample.usage) if model.parameters else None,
+        seconds=sample.seconds,
+        **more,
+    )
+    return replace(sample, event=event)
+
+
+def _keep(model: Model, request: Request, key: str, sample: Sample) -> Sample:
+    kept = store.current()
+    if kept is not None:
+        kept.put(key, model.name, request, sample)
+    return sample

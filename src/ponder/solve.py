@@ -1,0 +1,171 @@
+"""Bind a problem, a model, a strategy, a verifier, a budget and a trace, and get the best answer that the budget buys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ponder import budget as budgets
+from ponder import store as stores
+from ponder import tasks, trace, verifiers
+from ponder.budget import Budget
+from ponder.errors import BudgetExhausted, InputError
+from ponder.models.catalog import open_model
+from ponder.store import Store
+from ponder.strategies import Strategy, parse
+from ponder.trace import Event, Trace
+from ponder.tasks import free
+from ponder.types import Answer, Model, Problem, Reads, Sample, Score, Verifier
+
+
+async def solve(
+    question: str | Problem,
+    *,
+    model: str | Model | None = None,
+    strategy: str | Strategy | None = None,
+    verifier: str | Verifier | None = None,
+    budget: str | Budget | None = None,
+    seed: int = 0,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    store: Store | None = None,
+    listener: Callable[[Event], None] | None = None,
+    **parameters: Any,
+) -> Answer:
+    """Answer `question` with the best that `budget` buys.
+
+    A question in words is recognised as one of the tasks, or taken as free text. Without a `model`, the task's built-in one
+    answers; without a `strategy`, `default_strategy` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's limit the
+    best answer so far is returned with `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other errors:
+    `InputError` for a wrong name or value, `ModelError` when every draw failed.
+    """
+    problem = (tasks.recognise(question) or free.problem(question)) if isinstance(question, str) else question
+    problem = _sampled(problem, temperature, max_tokens)
+    judge = verifiers.open_verifier(verifier, problem.task) if isinstance(verifier, str) else verifier
+    chosen, settings = _strategy(strategy or default_strategy(problem, judge))
+    judge = judge or _own_verifier(problem)
+    limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
+    record = Trace(seed, listener)
+    async with _opened(model or problem.task.model) as engine:
+        record.record(
+            "started", problem=problem.id, question=problem.question, model=engine.name, strategy=chosen.name,
+            parameters=settings | parameters, verifier=judge.name if judge else None, budget=asdict(limits),
+        )  # fmt: skip
+        began = time.monotonic()
+        with budgets.spending(limits), trace.tracing(record), stores.keeping(store):
+            answer = await _anytime(chosen(_blind(problem), engine, _bind(judge, problem), **settings | parameters), record)
+    oracle = judge is not None and judge.reads == "reference" and "verifier" in chosen.needs
+    record.record("answered", answer=answer.answer, text=answer.text, stopped=answer.stopped, oracle=oracle)
+    return replace(
+        answer,
+        strategy=chosen.name,
+        model=engine.name,
+        usage=trace.usage(record.events),
+        cost=trace.cost(record.events, time.monotonic() - began),
+        oracle=oracle,
+        trace=record,
+    )
+
+
+def solve_sync(question: str | Problem, **settings: Any) -> Answer:
+    """`solve` for code that is not async; takes the same arguments. Raises `InputError` inside a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(solve(question, **settings))
+    raise InputError("solve_sync() cannot run inside an event loop; write `await ponder.solve(...)` there")
+
+
+async def stream(question: str | Problem, **settings: Any) -> AsyncIterator[Event]:
+    """The events of a `solve` as they happen; the last, `answered`, holds the answer. Closing the stream cancels the solve."""
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+    solving = asyncio.ensure_future(solve(question, listener=events.put_nowait, **settings))
+    solving.add_done_callback(lambda _: events.put_nowait(None))
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        await solving
+    finally:
+        solving.cancel()
+        await asyncio.gather(solving, return_exceptions=True)
+
+
+def default_strategy(problem: Problem, verifier: Verifier | None = None) -> str:
+    """The strategy when none is named: best-of-n where something can verify, a vote where the task has answers, else one sample."""
+    if verifier or _own_verifier(problem):
+        return "best-of-n"
+    return "self-consistency" if problem.task.verifier else "direct"
+
+
+def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
+    return parse(strategy) if isinstance(strategy, str) else (strategy, {})
+
+
+def _own_verifier(problem: Problem) -> Verifier | None:
+    """The task's verifier, where it reads no reference and so may choose."""
+    own = problem.task.verifier
+    return own if own is not None and own.reads == "nothing" else None
+
+
+def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None) -> Problem:
+    """The problem with its task's sampling settings overridden."""
+    task = problem.task
+    if temperature is not None:
+        task = replace(task, temperature=temperature)
+    if max_tokens is not None:
+        task = replace(task, max_tokens=max_tokens)
+    return replace(problem, task=task)
+
+
+def _blind(problem: Problem) -> Problem:
+    """The problem without its reference: what a strategy sees."""
+    return replace(problem, reference=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A verifier that judges samples of one problem, whose reference the strategy does not see."""
+
+    verifier: Verifier
+    problem: Problem
+    name: str
+    reads: Reads
+
+    async def __call__(self, _: Problem, samples: Sequence[Sample]) -> list[Score]:
+        return await self.verifier(self.problem, samples)
+
+
+def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
+    """The verifier with the problem that it may see: the reference only if it says that it reads it."""
+    if verifier is None:
+        return None
+    seen = problem if verifier.reads == "reference" else _blind(problem)
+    return _Bound(verifier, seen, verifier.name, verifier.reads)
+
+
+@asynccontextmanager
+async def _opened(model: str | Model) -> AsyncIterator[Model]:
+    """A model by name is opened here and closed here; a model object is its owner's to close."""
+    if not isinstance(model, str):
+        yield model
+        return
+    opened = open_model(model)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def _anytime(answering: Any, record: Trace) -> Answer:
+    """The strategy's answer, or at the budget's limit the one that led."""
+    try:
+        answer: Answer = await answering
+    except BudgetExhausted:
+        if record.leading is None:
+            raise
+        return replace(record.leading, stopped="budget")
+    return answer

@@ -1,0 +1,75 @@
+"""What parallel strategies share: draw candidates, judge each as it finishes, and keep the choice so far as the anytime answer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from ponder import trace
+from ponder.errors import ModelError, VerifierError
+from ponder.models.sample import draws
+from ponder.strategies import Select
+from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Verifier
+
+
+def ask(problem: Problem, prefix: str = "") -> Request:
+    """The request that asks `problem` as its task samples; the run's seed comes from the trace."""
+    task = problem.task
+    return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=trace.current().seed)
+
+
+async def draw(problem: Problem, model: Model, n: int, verifier: Verifier | None = None) -> AsyncGenerator[Candidate, None]:
+    """`n` candidates as they finish, each scored by `verifier` if there is one.
+
+    Failed draws are in the trace and are left out here. Raises `ModelError` when all of them failed.
+    """
+    failed: list[Sample] = []
+    async with aclosing(draws(model, ask(problem), range(n))) as samples:
+        async for sample in samples:
+            if sample.error is not None:
+                failed.append(sample)
+                continue
+            candidate = Candidate(sample, problem.task.extract(problem, sample.prefix + sample.text))
+            yield await judge(problem, candidate, verifier) if verifier else candidate
+    if len(failed) == n:
+        first = min(failed, key=lambda sample: sample.index)
+        raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {first.error}")
+
+
+async def judge(problem: Problem, candidate: Candidate, verifier: Verifier) -> Candidate:
+    """The candidate with its score, which goes into the trace."""
+    [score] = await verifier(problem, [candidate.sample])
+    trace.current().record(
+        "scored", candidate.sample.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
+    )
+    return replace(candidate, score=score)
+
+
+async def choose(problem: Problem, model: Model, n: int, select: Select, verifier: Verifier | None = None) -> Answer:
+    """Draw `n` candidates and let `select` choose among them; the choice among those so far is the anytime answer."""
+    canonical = functools.cache(problem.task.canonical)
+    candidates: list[Candidate] = []
+    leading: Answer | None = None
+    async for candidate in draw(problem, model, n, verifier):
+        candidates.append(candidate)
+        chosen = select(candidates, canonical)
+        if chosen is not None:
+            leading = trace.lead(answer(chosen, candidates))
+    return leading or _undecided(candidates, verifier)
+
+
+def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
+    """The chosen candidate as an answer, beside all the candidates in the order of their indices."""
+    ordered = tuple(sorted(candidates, key=lambda candidate: candidate.sample.index))
+    return Answer(chosen.answer, chosen.sample.prefix + chosen.sample.text, ordered)
+
+
+def _undecided(candidates: Sequence[Candidate], verifier: Verifier | None) -> Answer:
+    """No candidate could be chosen: without a verifier, because none has an answer to vote on; the first one's text is returned."""
+    first = min(candidates, key=lambda candidate: candidate.sample.index)
+    if verifier is not None:
+        why = first.score.error if first.score else None
+        raise VerifierError(f"`{verifier.name}` could judge none of {len(candidates)} candidates; the first because: {why}")
+    return answer(first, candidates)

@@ -1,0 +1,118 @@
+"""What happened in a solve, as a tree of events: enough to redraw the search, recompute the answer and recount the bill.
+
+Kinds of event: `started` (settings), `drawn` (a sample, whole or cut), `scored`, `pruned`, `leading` (the answer if it stopped
+now), `refused` (a budget's limit), `answered`. An event's `parent` is the id of the event it came from, so samples that continue a
+prefix form a tree. One solve is one JSON line. The live view, the gateway and the studio read the same events as they happen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ponder.errors import InputError
+from ponder.types import Answer, Cost, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`at` is in seconds since the trace began."""
+
+    id: int
+    kind: str
+    at: float
+    parent: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Trace:
+    """The events of one solve, in order; `listener` hears each as it happens. `leading` is the anytime answer."""
+
+    def __init__(self, seed: int = 0, listener: Callable[[Event], None] | None = None) -> None:
+        self.seed, self.events = seed, list[Event]()
+        self.leading: Answer | None = None
+        self._listener, self._began = listener, time.monotonic()
+
+    def record(self, kind: str, parent: int | None = None, **data: Any) -> int:
+        event = Event(len(self.events), kind, round(time.monotonic() - self._began, 6), parent, data)
+        self.events.append(event)
+        if self._listener is not None:
+            self._listener(event)
+        return event.id
+
+    def line(self) -> str:
+        """The whole trace as one line of JSON."""
+        return msgspec.json.encode({"seed": self.seed, "events": self.events}).decode()
+
+    @classmethod
+    def read(cls, line: str | bytes) -> Trace:
+        """Read back what `line` wrote. Raises `InputError` where it is not a trace."""
+        try:
+            stored = msgspec.json.decode(line, type=_Line)
+        except msgspec.DecodeError as error:
+            raise InputError(f"not a trace: {error}; expected one JSON object with `seed` and `events`") from error
+        trace = cls(stored.seed)
+        trace.events = stored.events
+        return trace
+
+
+class _Line(msgspec.Struct):
+    seed: int
+    events: list[Event]
+
+
+def usage(events: Iterable[Event]) -> dict[str, Usage]:
+    """Recount the bill: tokens by role, from the `drawn` events alone. What came from the store stands under `replayed`."""
+    by_role: dict[str, Usage] = {}
+    for event in _drawn(events):
+        role = event.data["role"]
+        by_role[role] = by_role.get(role, Usage()) + Usage(**event.data["usage"])
+    return by_role
+
+
+def cost(events: Iterable[Event], seconds: float) -> Cost:
+    """What the draws cost that were made, and not replayed. Dollars and FLOPs are None as soon as those of one draw are unknown."""
+    made = [event for event in _drawn(events) if event.data["role"] != "replayed"]
+    tokens = sum(Usage(**event.data["usage"]).computed for event in made)
+    return Cost(tokens, _total(made, "usd"), seconds, _total(made, "flops"))
+
+
+def _drawn(events: Iterable[Event]) -> Iterator[Event]:
+    return (event for event in events if event.kind == "drawn")
+
+
+def _total(events: list[Event], what: str) -> float | None:
+    amounts = [event.data[what] for event in events]
+    return None if None in amounts else sum(amounts)
+
+
+_current: ContextVar[Trace | None] = ContextVar("ponder.trace", default=None)
+
+
+def current() -> Trace:
+    """The ambient trace; outside a solve, one that nobody reads."""
+    return _current.get() or Trace()
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+def lead(answer: Answer) -> Answer:
+    """Offer the answer that would be given if everything stopped now, and return it."""
+    trace = current()
+    previous, trace.leading = trace.leading, answer
+    if previous is None or (previous.answer, previous.text) != (answer.answer, answer.text):
+        trace.record("leading", answer=answer.answer, text=answer.text)
+    return answer

@@ -1,0 +1,17 @@
+"""What several tests share: where recorded data lies, and how an async test is run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of recorded data; a test that asks for it is skipped where there is none."""
+    folder = Path(os.environ.get("PONDER_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"recorded data not found at {folder}; set PONDER_DATA")
+    return folder

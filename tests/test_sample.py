@@ -1,0 +1,140 @@
+"""Draws: what is charged when all goes well, when it fails, when it is cut, and when nobody counted."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from ponder import budget, trace
+from ponder.budget import Budget
+from ponder.errors import AbilityMissing, EndpointError
+from ponder.models.drawing import Drawing
+from ponder.models.sample import draws, sample
+from ponder.models.simulated import Simulated
+from ponder.types import Abilities, Chunk, Message, Request, Usage
+
+REQUEST = Request((Message("user", "simulated problem 3"),))
+ONE_BY_ONE = Abilities(continues=True, usage=True)
+
+
+class Scripted(Simulated):
+    """A model that streams the given chunks, then raises the given error."""
+
+    def __init__(self, *chunks, error=None, **settings):
+        super().__init__(abilities=ONE_BY_ONE, **settings)
+        object.__setattr__(self, "script", (chunks, error))
+
+    async def stream(self, request):
+        chunks, error = self.script
+        for chunk in chunks:
+            yield chunk
+        if error:
+            raise error
+
+
+def draw(model, request=REQUEST, n=1):
+    return asyncio.run(sample(model, request, n))
+
+
+@pytest.mark.parametrize("able", [ONE_BY_ONE, Abilities(n=True)], ids=["one by one", "n in a call"])
+def test_usage_is_the_models_own_tally(able):
+    model = Simulated(abilities=able)
+    drawn = draw(model, n=20)
+    total = sum((one.usage for one in drawn), Usage())
+    assert total == model.tally.usage
+    assert [one.usage.completion for one in drawn] == [len(one.text.split()) for one in drawn]
+    assert {one.usage_source for one in drawn} == {"model"}
+
+
+def test_a_draw_that_fails_is_data_and_leaves_its_siblings_alone():
+    drawn = draw(Simulated(abilities=ONE_BY_ONE, faults={"refuse": 0.3, "break": 0.2}), n=40)
+    assert len(drawn) == 40
+    assert 0 < sum(one.error is not None for one in drawn) < 40
+    assert all((one.finish_reason == "error") == (one.error is not None) for one in drawn)
+
+
+def test_where_the_model_counts_nothing_the_tokens_seen_are_charged_and_said_to_be():
+    shown = Scripted(Chunk("a ", token_ids=(1,)), Chunk("b", token_ids=(2,), finish_reason="stop"))
+    [one] = draw(shown)
+    assert (one.usage.completion, one.usage.prompt, one.usage_source) == (2, shown.prompt_tokens(REQUEST), "rule")
+
+
+def test_where_nobody_can_count_the_most_it_can_have_cost_is_charged():
+    [one] = draw(Scripted(Chunk("some text", finish_reason="stop")))
+    assert (one.usage.completion, one.usage_source) == (REQUEST.max_tokens, "reserved")
+
+
+def test_a_call_that_was_refused_costs_nothing_but_the_call():
+    [one] = draw(Scripted(error=EndpointError("too many requests", status=429)))
+    assert one.usage == Usage(calls=1)
+    [one] = draw(Scripted(error=EndpointError("no answer")))
+    assert (one.usage.completion, one.usage_source) == (REQUEST.max_tokens, "reserved")
+
+
+def test_usage_smaller_than_what_was_streamed_does_not_lower_the_bill():
+    [one] = draw(Scripted(Chunk("a b", token_ids=(1, 2), finish_reason="stop", usage=Usage(1, 5, 0, 1))))
+    assert one.usage.completion == 2
+
+
+def test_a_stream_that_ends_without_a_reason_is_not_trusted():
+    [one] = draw(Scripted(Chunk("half an answ", token_ids=(1, 2))))
+    assert "without saying why" in one.error
+
+
+def test_a_choice_that_was_not_asked_for_is_an_error():
+    [one] = draw(Scripted(Chunk("x", choice=3, finish_reason="stop")))
+    assert "numbered 3" in one.error
+
+
+def test_usage_of_many_draws_in_one_call_is_split_without_losing_a_token():
+    drawing = Drawing(range(3), Usage(1, 30, 0, 300))
+    for choice, text in enumerate(("aaaa", "bb", "c")):
+        drawing._add(Chunk(text, choice, finish_reason="stop", usage=Usage(1, 10, 4, 20)))
+    drawing.started = True
+    parts = [one.usage for one in drawing.samples(REQUEST, 1.0, 0.5)]
+    assert sum(parts, Usage()) == Usage(1, 10, 4, 20)
+    assert [part.completion for part in parts] == [11, 6, 3]
+
+
+@pytest.mark.parametrize(
+    ("request_", "ability"),
+    [
+        (replace(REQUEST, prefix="step 1"), "continues"),
+        (replace(REQUEST, logprobs=True), "logprobs"),
+        (replace(REQUEST, prompt_logprobs=True), "prompt_logprobs"),
+    ],
+)
+def test_a_missing_ability_is_named_before_anything_is_spent(request_, ability):
+    model = Simulated(abilities=Abilities())
+    with pytest.raises(AbilityMissing, match=f"`simulated` lacks the ability `{ability}`"):
+        draw(model, request_)
+    assert model.tally.calls == 0
+
+
+def test_closing_the_draws_cancels_what_is_in_flight_and_bills_what_it_produced():
+    model = Simulated(abilities=ONE_BY_ONE, latency=0.003, words=60)
+
+    async def first_only():
+        with budget.spending(Budget()) as meter, trace.tracing(trace.Trace()) as seen:
+            async with aclosing(draws(model, replace(REQUEST, max_tokens=400), range(8))) as stream:
+                async for _ in stream:
+                    break
+            return meter, trace.usage(seen.events)["policy"]
+
+    meter, usage = asyncio.run(first_only())
+    assert usage == model.tally.usage
+    assert meter.spent.tokens == usage.computed
+    assert meter.reserved.tokens == 0
+
+
+def test_shares_of_the_busy_time_add_up_to_the_wall_time():
+    model = Simulated(abilities=ONE_BY_ONE, latency=0.001)
+    drawn = draw(model, n=30)
+    assert sum(one.share for one in drawn) == pytest.approx(max(one.seconds for one in drawn), rel=0.25)
+    assert sum(one.seconds for one in drawn) > 5 * sum(one.share for one in drawn)
+
+
+def test_siblings_run_side_by_side():
+    wide, narrow = (Simulated(abilities=ONE_BY_ONE, latency=0.001, concurrency=width) for width in (32, 4))
+    assert max(one.seconds for one in draw(wide, n=32)) < sum(one.share for one in draw(narrow, n=32)) / 2
