@@ -30,7 +30,7 @@ Fault = Literal["refuse", "break", "stall", "silent", "cut"]
 
 QUESTION = re.compile(r"simulated problem (\S+)")
 STEP = re.compile(r"^step \d+ .*\b(right|wrong) *$", re.MULTILINE)
-OPEN_STEP = re.compile(r"step \d+\b")
+OPEN_STEP = re.compile(r"step( \d+\b| *$)")
 ANSWER = re.compile(r"\banswer:?\s+(\S+)", re.IGNORECASE)
 ASKED = re.compile(r"\banswer:?\s*$", re.IGNORECASE)
 
@@ -79,7 +79,7 @@ class Simulated:
     With `block`, a request that has a prefix finds all whole blocks of its prompt but the last token cached. `latency` is in
     seconds a token. `faults` maps a fault to its probability a call: `refuse` raises before the first chunk, `break` midway,
     `stall` hangs midway until it is cancelled, `cut` ends midway without a finish reason, `silent` reports no usage. A call that
-    failed fails again: take another seed.
+    failed fails again: take another seed. `abilities` can be denied, for tests of what needs them.
     """
 
     seed: int = 0
@@ -156,9 +156,12 @@ class Simulated:
         pass
 
     def _fault(self, request: Request) -> Fault | None:
-        place = dice(self.seed, "fault", _question(request.messages), request.prefix, request.seed).random() if self.faults else 1.0
-        for fault, ceiling in zip(self.faults, accumulate(self.faults.values()), strict=True):
-            if place < ceiling:
+        if not self.faults:
+            return None
+        place = dice(self.seed, "fault", _question(request.messages), request.prefix, request.seed).random()
+        for fault, probability in self.faults.items():
+            place -= probability
+            if place < 0:
                 return fault
         return None
 
@@ -257,7 +260,8 @@ class Simulated:
     def _shares(self) -> list[float]:
         """The law of a wrong answer: the attractor's share, then Zipf's over the others."""
         weights = [1 / rank for rank in range(1, self.wrong + 1)]
-        return [self.attractor, *((1 - self.attractor) * weight / sum(weights) for weight in weights)]
+        rest = (1 - self.attractor) / sum(weights)
+        return [self.attractor, *(rest * weight for weight in weights)]
 
     def _answer(self, right: bool, request: Request, rng: Random) -> str:
         question = _question(request.messages)
@@ -271,10 +275,8 @@ class Simulated:
     def _step(self, begun: str, number: int, right: bool, rng: Random) -> str:
         """A step's whole line, which starts with what is `begun` of it."""
         length = self.words * exp(self.spread * rng.gauss()) * (1 if right else self.longer)
-        line = begun or f"step {number}"
-        for _ in range(max(4, round(length)) - 1 - len(line.split())):
-            line = _glue(line, f"{rng.getrandbits(24):06x}")
-        return _glue(line, "right" if right else "wrong")
+        words = ["step", str(number), *(f"{rng.getrandbits(24):06x}" for _ in range(max(4, round(length)) - 3))]
+        return _glue(begun, " ".join([*words[len(begun.split()) :], "right" if right else "wrong"]))
 
     def _logprob(self, question: str, line: str) -> float:
         """The log-probability of each token of a line: -exp(-1-c), where c is a noisy sign of the line's being right."""
