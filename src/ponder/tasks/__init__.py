@@ -1,1 +1,34 @@
-"""What is asked, and how it is graded."""
+"""What is asked, and how it is graded: one task a file."""
+
+from ponder.registry import Registry
+from ponder.types import Problem, Task
+
+tasks: Registry[Task] = Registry(
+    "task",
+    "ponder.tasks",
+    {
+        "arithmetic": "ponder.tasks.arithmetic:arithmetic_mixed",
+        "arithmetic-4": "ponder.tasks.arithmetic:arithmetic_4",
+        "arithmetic-8": "ponder.tasks.arithmetic:arithmetic_8",
+        "arithmetic-12": "ponder.tasks.arithmetic:arithmetic_12",
+        "arithmetic-16": "ponder.tasks.arithmetic:arithmetic_16",
+        "countdown": "ponder.tasks.countdown:countdown_mixed",
+        "countdown-3": "ponder.tasks.countdown:countdown_3",
+        "countdown-4": "ponder.tasks.countdown:countdown_4",
+        "countdown-5": "ponder.tasks.countdown:countdown_5",
+        "free": "ponder.tasks.free:free",
+        "game24": "ponder.tasks.game24:game24",
+        "gsm8k": "ponder.tasks.gsm8k:gsm8k",
+    },
+)
+
+
+def get(name: str) -> Task:
+    """The task called `name`; raises InputError if there is none."""
+    return tasks.get(name)
+
+
+def recognise(text: str) -> Problem | None:
+    """The user's words as a problem of the first task, by name, that recognises them; None if none does."""
+    found = (task.recognise(text) for task in tasks.all().values())
+    return next((problem for problem in found if problem is not None), None)
