@@ -1,0 +1,190 @@
+"""Any OpenAI-compatible endpoint as a model: one call a draw or `n` draws a call, streamed, retried, timed and cancellable."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import KW_ONLY, dataclass, field, replace
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from ponder.errors import AbilityMissing, InputError, ProtocolError
+from ponder.models import wire
+from ponder.models.connection import Connections, Timeout
+from ponder.models.connection import failure as broken
+from ponder.models.refusal import Refusal, refused
+from ponder.models.reply import Reply
+from ponder.models.retry import Retry, retry_after
+from ponder.types import Abilities, Chunk, Price, Request
+
+PER_MESSAGE = 16  # tokens that a chat template writes around one more message; ChatML and Llama 3 write 5
+ERROR_BYTES = 65536
+
+PROBE = "if the endpoint can do it after all, probe it (`ponder.models.abilities.probe`)"
+ADVICE = {
+    "continues": f"serve the model with vLLM, SGLang or llama-server, or take a strategy that needs no prefix; {PROBE}",
+    "logprobs": f"take a strategy or verifier that needs no log-probabilities; {PROBE}",
+    "prompt_logprobs": f"serve the model with vLLM, or score with an embedded engine; {PROBE}",
+    "n": f"make one call a draw; {PROBE}",
+    "stop": f"leave `stop` out and cut the text afterwards; {PROBE}",
+}
+
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(eq=False)
+class Chat:
+    """The model called `model` behind the API at `url`, which ends where `/chat/completions` is to follow.
+
+    `api="completions"` is for base models: the messages' contents become one plain text, and a prefix is continued by nature.
+    `streaming=False` asks for whole answers: cheaper for the client, but a cancelled draw is charged the most that it can cost.
+    Until `abilities.probe` has found out more, only what every endpoint can do is asked of it. Raises InputError for a bad URL or
+    concurrency.
+    """
+
+    model: str
+    url: str = field(repr=False)
+    _: KW_ONLY
+    api_key: str | None = field(default=None, repr=False)
+    price: Price | None = None
+    abilities: Abilities = field(default_factory=Abilities)
+    concurrency: int = 64
+    timeout: Timeout = field(default_factory=Timeout)
+    retries: Retry = field(default_factory=Retry)
+    streaming: bool = True
+    api: wire.Api = "chat"
+    parameters: int | None = None
+    dialect: wire.Dialect = field(default_factory=wire.Dialect)
+
+    def __post_init__(self) -> None:
+        base = URL(self.url)
+        if base.scheme not in {"http", "https"} or not base.host:
+            raise InputError(
+                f"an endpoint's URL begins with http:// or https:// and a host, not `{base.scheme}://{base.host or ''}`"
+            )
+        if self.concurrency < 1:
+            raise InputError(f"concurrency must be at least 1: {self.concurrency}")
+        headers = {"Content-Type": "application/json", "User-Agent": "ponder"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        self._connections = Connections(headers, self.concurrency)
+        path = ("chat", "completions") if self.api == "chat" else ("completions",)
+        self._target = base.joinpath(*path).with_query(base.query)
+        self._shown = str(base.with_user(None).with_query(None)).rstrip("/")  # the rest of a URL may hold secrets
+        if self.api == "completions":
+            self.abilities = replace(self.abilities, continues=True)
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}@{self._shown}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The endpoint, the model's name and the API. What a vendor changes behind a name cannot be seen."""
+        return f"{self.api}:{self.name}"
+
+    def prompt_tokens(self, request: Request) -> int:
+        """An upper bound without a tokenizer: a token is at least one UTF-8 byte, and the template adds a bounded number of tokens.
+
+        Bytes of all contents and of the prefix, `PER_MESSAGE` for each message, and `dialect.overhead` for the call.
+        """
+        texts = [message.content for message in request.messages] + [request.prefix]
+        written = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        return written + PER_MESSAGE * len(request.messages) + self.dialect.overhead
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Draw. Attempts are repeated only until something was produced.
+
+        Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or is too slow,
+        ProtocolError when what it says cannot be.
+        """
+        self._require(request)
+        lane = await self._connections.lane()
+        secrets = (self.api_key or "", request.prefix, *(message.content for message in request.messages))
+        async with lane.slots:
+            deadline = asyncio.get_running_loop().time() + self.timeout.total
+            for attempt in itertools.count():
+                dialect = self.dialect
+                reply = Reply(self.name, request, secrets, running=dialect.running_usage and request.n == 1)
+                try:
+                    async with self._post(lane.session, request, dialect, deadline) as response:
+                        await self._accept(response, dialect, secrets)
+                        if self._streams(request) and response.content_type != "application/json":
+                            async for block in response.content.iter_any():
+                                for chunk in reply.feed(block):
+                                    yield chunk
+                        else:
+                            for chunk in reply.whole(await response.read()):
+                                yield chunk
+                    break
+                except (Refusal, aiohttp.ClientError, TimeoutError, OSError) as error:
+                    if reply.complete:
+                        break  # only the usage is lost
+                    await self._again(error, attempt, reply.started, deadline)
+            for chunk in reply.end():
+                yield chunk
+
+    async def close(self) -> None:
+        """Close this event loop's connections. The model can be used again."""
+        await self._connections.close()
+
+    def _require(self, request: Request) -> None:
+        able = self.abilities
+        for needed, has, ability in (
+            (request.prefix, able.continues, "continues"),
+            (request.logprobs, able.logprobs, "logprobs"),
+            (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs"),
+            (request.n > 1, able.n, "n"),
+            (request.stop, able.stop, "stop"),
+        ):
+            if needed and not has:
+                raise AbilityMissing(self.name, ability, ADVICE[ability])
+
+    def _post(
+        self, session: aiohttp.ClientSession, request: Request, dialect: wire.Dialect, deadline: float
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send one attempt. A whole answer is silent until it comes, so only a stream can be idle."""
+        streams = self._streams(request)
+        fields = wire.body(request, self.model, self.api, self.abilities, dialect, streams)
+        limits = aiohttp.ClientTimeout(
+            total=max(deadline - asyncio.get_running_loop().time(), 0.001),
+            sock_connect=self.timeout.connect,
+            sock_read=self.timeout.idle if streams else None,
+        )
+        try:
+            data = _encoder.encode(fields)
+        except UnicodeEncodeError as error:
+            raise InputError(f"the prompt holds half a surrogate pair, which is no character ({error.reason}): remove it") from None
+        return session.post(self._target, data=data, timeout=limits, allow_redirects=False)
+
+    def _streams(self, request: Request) -> bool:
+        """vLLM gives prompt log-probabilities in whole answers only."""
+        return self.streaming and not request.prompt_logprobs
+
+    async def _accept(self, response: aiohttp.ClientResponse, dialect: wire.Dialect, secrets: tuple[str, ...]) -> None:
+        """Raise the error that an answer with an error status, or with a page for people, stands for."""
+        if response.status == 200 and response.content_type != "text/html":
+            return
+        if response.status == 200:
+            raise ProtocolError(
+                f"`{self.name}` answered with an HTML page: is `{self._shown}` the URL of its API, and not of its site?"
+            )
+        body = await response.content.read(ERROR_BYTES)
+        error = refused(self.name, response.status, body, retry_after(response.headers.get("Retry-After")), secrets)
+        if error.status == 400 and b"max_completion_tokens" in body and self.api == "chat":
+            error.passing = dialect.limit == "max_tokens"
+            self.dialect = replace(self.dialect, limit="max_completion_tokens")
+        raise error
+
+    async def _again(self, error: Exception, attempt: int, started: bool, deadline: float) -> None:
+        """Sleep until the next attempt, or raise the error if there must be none."""
+        failure = error if isinstance(error, Refusal) else broken(self.name, error, self.timeout)
+        wait = self.retries.wait(attempt, failure.after)
+        left = deadline - asyncio.get_running_loop().time()
+        if started or not failure.passing or attempt >= self.retries.times or wait > left:
+            raise failure from None  # aiohttp's own errors may hold the URL with its query, and the headers
+        await asyncio.sleep(wait)

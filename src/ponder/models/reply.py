@@ -1,0 +1,175 @@
+"""One call's bytes become chunks, and the chunks must add up: no input or output happens here, so every split can be tested."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ponder.errors import ProtocolError
+from ponder.models import wire
+from ponder.models.refusal import broke
+from ponder.models.sse import Events
+from ponder.models.thoughts import Thoughts
+from ponder.types import Chunk, FinishReason, Request, Usage
+
+FINISHES: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "tool_calls": "stop",
+    "length": "length",
+    "abort": "cancelled",
+}
+
+
+@dataclass(slots=True)
+class Draft:
+    """What has arrived of one choice. `thoughts` is None where inline tags are not looked for."""
+
+    thoughts: Thoughts | None
+    spoke: bool = False
+    counted: int = 0
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class Reply:
+    """Decodes a call's answer, streamed (`feed` ...) or whole (`whole`) and then `end`, to `Chunk`s of `request.n` choices.
+
+    A prefix is text that the caller will join with what comes, so after one nothing is taken out: inline tags stay. The chunk
+    that finishes the last choice is held until the stream's end, because the call's usage comes after it. Raises ProtocolError
+    when the answer contradicts the request or itself, Refusal when it is an error object.
+    """
+
+    who: str
+    request: Request
+    secrets: tuple[str, ...] = ()
+    running: bool = False
+    _done: bool = False
+    _open: int = 0
+    _usage: Usage | None = None
+    _held: Chunk | None = None
+    _events: Events = field(default_factory=Events)
+    _drafts: list[Draft] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._drafts = [Draft(None if self.request.prefix else Thoughts()) for _ in range(self.request.n)]
+        self._open = self.request.n
+
+    @property
+    def started(self) -> bool:
+        """Something was produced: another attempt would be another draw."""
+        return any(draft.spoke or draft.finished for draft in self._drafts)
+
+    @property
+    def complete(self) -> bool:
+        """Every choice is finished; what may still come is the usage."""
+        return not self._open
+
+    def feed(self, block: bytes) -> Iterator[Chunk]:
+        """The chunks that `block`, a part of an event stream, completes."""
+        for data in self._events.feed(block):
+            if data == b"[DONE]":
+                self._done = True
+            elif not self._done:
+                yield from self._payload(wire.decode(data, self.who))
+
+    def whole(self, body: bytes) -> Iterator[Chunk]:
+        """The chunks of an answer that came at once, one a choice."""
+        payload = wire.decode(body, self.who)
+        for position, choice in enumerate(payload.choices or ()):
+            choice.index = position  # not all servers number them
+        yield from self._payload(payload)
+
+    def end(self) -> Iterator[Chunk]:
+        """The held last chunk, with the call's usage. Raises ProtocolError if a choice is unfinished or the bill is too small.
+
+        A bill that is too small is not passed on: the chunk comes without usage, and then the error.
+        """
+        if not self.complete:
+            missing = [index for index, draft in enumerate(self._drafts) if not draft.finished]
+            raise ProtocolError(
+                f"`{self.who}` ended its answer without a finish_reason for choice {missing} of {self.request.n}: "
+                f"it lost them, or does not know `n`"
+            )
+        fault = self._fault()
+        if self._held is not None:
+            yield replace(self._held, usage=None if fault else self._usage)
+            self._held = None
+        if fault:
+            raise ProtocolError(f"`{self.who}` {fault}")
+
+    def _payload(self, payload: wire.Payload) -> Iterator[Chunk]:
+        if payload.error is not None:
+            raise broke(self.who, payload.error, self.secrets)
+        if payload.choices is None and payload.usage is None:
+            raise ProtocolError(f"`{self.who}` sent JSON with neither `choices` nor `usage`: is the URL that of its OpenAI API?")
+        for choice in payload.choices or ():
+            chunk = self._chunk(choice, payload)
+            if chunk is None:
+                continue
+            if self.complete:
+                self._held = chunk
+            else:
+                yield replace(chunk, usage=wire.usage(payload.usage)) if self.running else chunk
+        if self.request.n == 1 or self.complete:  # before, vLLM's running counts are those of one choice
+            self._usage = wire.usage(payload.usage) or self._usage
+
+    def _chunk(self, choice: wire.Choice, payload: wire.Payload) -> Chunk | None:
+        """The choice's news; None if there is none, as in the events that some vendors send first and last."""
+        if not 0 <= choice.index < self.request.n:
+            raise ProtocolError(f"`{self.who}` sent choice {choice.index}, and was asked for {self.request.n}")
+        draft, piece = self._drafts[choice.index], choice.piece
+        reasoning, text = piece.reasoning_content or piece.reasoning or "", piece.content or ""
+        if draft.finished and (reasoning or text):
+            raise ProtocolError(f"`{self.who}` went on with choice {choice.index} after finishing it")
+        if draft.finished or not (reasoning or text or choice.logprobs or choice.prompt_logprobs or choice.finish_reason):
+            return None
+        draft.spoke = draft.spoke or bool(reasoning or text)
+        draft.finished = choice.finish_reason is not None
+        self._open -= draft.finished
+        if draft.thoughts is not None:
+            reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
+        spoken = logprobs(choice.logprobs)
+        draft.counted += len(spoken)
+        return Chunk(
+            text=text,
+            choice=choice.index,
+            reasoning=reasoning,
+            logprobs=spoken,
+            prompt_logprobs=prompt_logprobs(choice, payload),
+            finish_reason=None if choice.finish_reason is None else FINISHES.get(choice.finish_reason, "error"),
+            stop=choice.stop,
+        )
+
+    def _fault(self) -> str | None:
+        """What is wrong with an answer that is complete."""
+        least = sum(max(draft.counted, draft.spoke) for draft in self._drafts)
+        if self._usage is not None and self._usage.completion < least:
+            return f"counts {self._usage.completion} completion tokens, and sent at least {least}: its bill cannot be trusted"
+        if self.request.logprobs and any(draft.spoke and not draft.counted for draft in self._drafts):
+            return "was asked for log-probabilities and sent none: probe it again, or take a strategy that needs none"
+        return None
+
+
+def _separate(thoughts: Thoughts, reasoning: str, text: str, finished: bool) -> tuple[str, str]:
+    inline, text = thoughts.feed(text)
+    if finished:
+        last_inline, last = thoughts.end()
+        inline, text = inline + last_inline, text + last
+    return reasoning + inline, text
+
+
+def logprobs(sent: wire.Logprobs | None) -> tuple[float, ...]:
+    """Natural log-probabilities of the tokens; ProtocolError if one is above 0 (rounding apart)."""
+    if sent is None:
+        return ()
+    values = sent.token_logprobs or [token.logprob for token in sent.content or ()]
+    wrong = next((value for value in values if not value <= 1e-3), None)
+    if wrong is not None:
+        raise ProtocolError(f"a log-probability cannot be {wrong}: the endpoint's figures cannot be trusted")
+    return tuple(min(value, 0.0) for value in values)
+
+
+def prompt_logprobs(choice: wire.Choice, payload: wire.Payload) -> tuple[float | None, ...]:
+    """vLLM's: None for the first token, then a map that begins with the prompt's own token."""
+    sent = choice.prompt_logprobs or payload.prompt_logprobs or ()
+    return tuple(next(iter(token.values())).logprob if token else None for token in sent)
