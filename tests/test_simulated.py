@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from math import comb, exp, lgamma, log, sqrt
+from pathlib import Path
 from random import Random
 from statistics import correlation, fmean, median
+from textwrap import indent
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from ponder.verifiers.simulated import Imperfect, Judge, Process
 
 PROBLEM = problems(18)[17]
 BINARY = Simulated(steps=1, words=4, spread=0, attractor=1)  # short draws with one wrong answer
-POOL = 4000
+POOL = 2500
 
 
 def ask(problem: Problem = PROBLEM, **changes: object) -> Request:
@@ -32,8 +34,15 @@ async def chunks_of(model: Simulated, request: Request) -> list[Chunk]:
     return [chunk async for chunk in model.stream(request)]
 
 
+def streams(model: Simulated, requests: Sequence[Request]) -> list[list[Chunk]]:
+    async def together() -> list[list[Chunk]]:
+        return await asyncio.gather(*(chunks_of(model, request) for request in requests))
+
+    return asyncio.run(together())
+
+
 def stream(model: Simulated, request: Request) -> list[Chunk]:
-    return asyncio.run(chunks_of(model, request))
+    return streams(model, [request])[0]
 
 
 def text_of(chunks: Sequence[Chunk], choice: int = 0) -> str:
@@ -48,15 +57,16 @@ def draw(model: Simulated, n: int, problem: Problem = PROBLEM, **changes: object
     return texts
 
 
-def answers(model: Simulated, n: int, problem: Problem = PROBLEM, **changes: object) -> list[str | None]:
-    return [final_answer(text) for text in draw(model, n, problem, **changes)]
+def answers(model: Simulated, n: int, problem: Problem = PROBLEM, **changes: object) -> list[str]:
+    """Final answers alone, one token each: asked at once, the model makes its steps in silence."""
+    return draw(model, n, problem, prefix="answer ", **changes)
 
 
-def share_right(model: Simulated, n: int, problem: Problem = PROBLEM, **changes: object) -> float:
-    return fmean(answer == problem.reference for answer in answers(model, n, problem, **changes))
+def share_right(texts: Sequence[str]) -> float:
+    return fmean(final_answer(text) == PROBLEM.reference for text in texts)
 
 
-def majority(votes: Sequence[str | None]) -> str | None:
+def majority(votes: Sequence[str]) -> str:
     return Counter(votes).most_common(1)[0][0]
 
 
@@ -119,12 +129,12 @@ def test_coverage_of_a_beta_mixture() -> None:
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", [1, 4, 10])
+@pytest.mark.parametrize("steps", [1, 6])
 def test_hazards_multiply_to_the_accuracy(steps: int) -> None:
     """methods.md §14: (1-h)^M = p, whatever M is."""
     model = Simulated(accuracy=0.5, steps=steps, words=4, wrong=1)
     assert model.chance(PROBLEM) == pytest.approx(0.5)
-    assert share_right(model, 1000) == pytest.approx(0.5, abs=0.06)
+    assert share_right(draw(model, 500)) == pytest.approx(0.5, abs=0.07)
 
 
 @pytest.mark.parametrize(
@@ -136,19 +146,19 @@ def test_a_sound_prefix_leaves_only_the_remaining_hazards(prefix: str, remaining
     model = Simulated(accuracy=0.3, steps=4, words=4)
     expected = 0.3 ** (remaining / 4)
     assert model.chance(PROBLEM, prefix) == pytest.approx(expected)
-    assert share_right(model, 1000, prefix=prefix) == pytest.approx(expected, abs=0.06)
+    assert share_right(draw(model, 500, prefix=prefix)) == pytest.approx(expected, abs=0.07)
 
 
 def test_an_error_stays_unless_it_is_recovered() -> None:
     """The two-state chain: after m steps P(right) = L + (s-L) (1-h-rho)^m with L = rho / (h+rho)."""
     prefix = "step 1 ab wrong\n"
-    assert share_right(Simulated(accuracy=0.3), 200, prefix=prefix) == 0
+    assert share_right(draw(Simulated(accuracy=0.3), 100, prefix=prefix)) == 0
     model = Simulated(accuracy=0.3, recovery=0.2, words=4)
     hazard = 1 - 0.3**0.25
     limit = 0.2 / (0.2 + hazard)
     assert model.chance(PROBLEM, prefix) == pytest.approx(limit - limit * (0.8 - hazard) ** 3)
-    assert share_right(model, 1000, prefix=prefix) == pytest.approx(model.chance(PROBLEM, prefix), abs=0.06)
-    assert share_right(model, 1000) == pytest.approx(model.chance(PROBLEM), abs=0.06)
+    assert share_right(draw(model, 500, prefix=prefix)) == pytest.approx(model.chance(PROBLEM, prefix), abs=0.07)
+    assert share_right(draw(model, 500)) == pytest.approx(model.chance(PROBLEM), abs=0.07)
 
 
 def test_a_draw_and_its_own_continuation_join_to_a_whole_solution() -> None:
@@ -167,17 +177,19 @@ def test_asked_for_the_answer_it_gives_it_at_once_with_the_chance_it_had() -> No
     model = Simulated(accuracy=0.5, attractor=1)
     forced = draw(model, 1000, prefix="step 1 ab right\nFinal Answer:")
     assert {text.strip() for text in forced} == {"17", "17~0"}
-    assert fmean(text == " 17" for text in forced) == pytest.approx(0.5**0.75, abs=0.06)
+    assert fmean(text == " 17" for text in forced) == pytest.approx(0.5**0.75, abs=0.07)
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
 def test_revision_converges_to_the_markov_chains_limit(start: float) -> None:
     """methods.md §7 CHECK: acc -> p_fix / (p_fix + p_break), from below and from above."""
     model = replace(BINARY, accuracy=start, fixes=0.3, breaks=0.1)
-    tries = draw(model, 250)
+    tries = draw(model, 300)
     for turn in range(10):
-        messages = [(*PROBLEM.messages, Message("assistant", text), Message("user", "Check it.")) for text in tries]
-        tries = [text_of(stream(model, Request(one, seed=turn * 1000 + i))) for i, one in enumerate(messages)]
+        histories = [(*PROBLEM.messages, Message("assistant", text), Message("user", "Check it.")) for text in tries]
+        tries = [
+            text_of(chunks) for chunks in streams(model, [Request(one, seed=400 * turn + i) for i, one in enumerate(histories)])
+        ]
     assert set(tries) == {"answer 17", "answer 17~0"}
     assert fmean(text == "answer 17" for text in tries) == pytest.approx(0.75, abs=0.11)
 
@@ -195,18 +207,18 @@ def test_temperature_zero_is_the_most_likely_answer(p: float, attractor: float, 
 def test_lengths_are_lognormal_and_longer_when_wrong() -> None:
     model = Simulated(accuracy=0.5, steps=1, words=20, spread=0.5, longer=1.5)
     lengths: dict[bool, list[float]] = {True: [], False: []}
-    for text in draw(model, 1000):
+    for text in draw(model, 600):
         lengths[text.endswith(" 17")].append(log(len(text.split()) - 2))
-    assert median(lengths[True]) == pytest.approx(log(20), abs=0.1)
-    assert median(lengths[False]) == pytest.approx(log(30), abs=0.1)
-    assert sqrt(fmean((x - fmean(lengths[True])) ** 2 for x in lengths[True])) == pytest.approx(0.5, abs=0.05)
+    assert median(lengths[True]) == pytest.approx(log(20), abs=0.12)
+    assert median(lengths[False]) == pytest.approx(log(30), abs=0.12)
+    assert sqrt(fmean((x - fmean(lengths[True])) ** 2 for x in lengths[True])) == pytest.approx(0.5, abs=0.06)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.6, 1.0])
 def test_confidence_correlates_with_correctness(confidence: float) -> None:
     """methods.md §14: at p = .5 the correlation of -ln(-logprob) with correctness is the parameter itself."""
     model = replace(BINARY, accuracy=0.5, confidence=confidence)
-    drawn = [stream(model, ask(seed=seed, logprobs=True)) for seed in range(800)]
+    drawn = streams(model, [ask(seed=seed, logprobs=True) for seed in range(800)])
     right = [float(text_of(chunks).endswith(" 17")) for chunks in drawn]
     sure = [-log(-chunks[0].logprobs[0]) for chunks in drawn]
     assert correlation(right, sure) == pytest.approx(confidence, abs=0.1)
@@ -243,10 +255,7 @@ def test_it_is_a_pure_function_of_the_request(asked: list[Request]) -> None:
     model, twin = Simulated(recovery=0.2), Simulated(recovery=0.2)
     alone = [stream(model, request) for request in asked]
 
-    async def together() -> list[list[Chunk]]:
-        return list(reversed(await asyncio.gather(*(chunks_of(twin, request) for request in reversed(asked)))))
-
-    assert asyncio.run(together()) == alone
+    assert streams(twin, asked[::-1])[::-1] == alone
     assert model.fingerprint == twin.fingerprint != Simulated().fingerprint
 
 
@@ -311,6 +320,13 @@ def test_an_aborted_stream_is_tallied_to_the_token() -> None:
     assert model.tally.usage == Usage(1, 3, 0, 7)
 
 
+def test_the_page_shows_what_its_example_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "simulated.md").read_text()
+    example = page.split("```python\n")[1].split("```")[0]
+    exec(compile(example, "docs/simulated.md", "exec"), {})
+    assert indent(capsys.readouterr().out, "    ") in page
+
+
 # --- faults ---------------------------------------------------------------------------------------------------------
 
 
@@ -360,15 +376,18 @@ def test_silent_gives_everything_but_the_usage() -> None:
 
 def test_faults_come_with_their_probabilities() -> None:
     model = replace(BINARY, faults={"refuse": 0.2, "silent": 0.3})
-    kinds: Counter[str] = Counter()
-    for seed in range(600):
+
+    async def kind(seed: int) -> str:
         try:
-            kinds["whole" if stream(model, ask(seed=seed))[-1].usage else "silent"] += 1
+            return "whole" if (await chunks_of(model, ask(seed=seed)))[-1].usage else "silent"
         except EndpointError:
-            kinds["refuse"] += 1
-    assert {name: count / 600 for name, count in kinds.items()} == pytest.approx(
-        {"refuse": 0.2, "silent": 0.3, "whole": 0.5}, abs=0.05
-    )
+            return "refuse"
+
+    async def kinds() -> list[str]:
+        return [await kind(seed) for seed in range(600)]
+
+    shares = {name: count / 600 for name, count in Counter(asyncio.run(kinds())).items()}
+    assert shares == pytest.approx({"refuse": 0.2, "silent": 0.3, "whole": 0.5}, abs=0.07)
 
 
 @pytest.mark.parametrize("wrong", [{"accuracy": 1.2}, {"recovery": -1}, {"steps": 0}, {"faults": {"cut": 0.6, "stall": 0.6}}])
