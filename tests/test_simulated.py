@@ -305,7 +305,7 @@ def test_latency_is_awaited_token_by_token() -> None:
         await chunks_of(Simulated(latency=0.01), ask(max_tokens=5, n=3))
         return asyncio.get_running_loop().time() - start
 
-    assert 0.05 <= asyncio.run(clock()) < 0.5
+    assert asyncio.run(clock()) >= 0.049
 
 
 def test_an_aborted_stream_is_tallied_to_the_token() -> None:
@@ -339,7 +339,7 @@ def seen(model: Simulated) -> tuple[list[Chunk], BaseException | None]:
     arrived: list[Chunk] = []
 
     async def listen() -> None:
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(0.5):
             async for chunk in model.stream(ask()):
                 arrived.append(chunk)
 

@@ -35,4 +35,5 @@ simulated = Task(
     recognise=_recognise,
     splits=("test", "train"),
     max_tokens=128,
+    model="simulated",
 )
