@@ -40,23 +40,24 @@ class Connections:
         if lane is None:
             connector = aiohttp.TCPConnector(limit=0)
             session = aiohttp.ClientSession(connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
-            lane = self._lanes[loop] = Lane(session, asyncio.Semaphore(self._width), self._keep(loop, session))
+            lane = Lane(session, asyncio.Semaphore(self._width), _keep(session))
+            self._lanes = {old: open_lane for old, open_lane in self._lanes.items() if not open_lane.session.closed} | {loop: lane}
             await anext(lane.keeper)
         return lane
 
     async def close(self) -> None:
         """Close this event loop's lane; the next request opens another."""
-        lane = self._lanes.get(asyncio.get_running_loop())
+        lane = self._lanes.pop(asyncio.get_running_loop(), None)
         if lane is not None:
             await lane.keeper.aclose()
 
-    async def _keep(self, loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-        """Lives as long as the session may: an event loop closes its generators before it closes (`asyncio.run` does)."""
-        try:
-            yield
-        finally:
-            self._lanes.pop(loop, None)
-            await session.close()
+
+async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Lives as long as the session may: an event loop closes its generators before it closes (`asyncio.run` does)."""
+    try:
+        yield
+    finally:
+        await session.close()
 
 
 def failure(who: str, error: Exception, timeout: Timeout) -> Refusal:

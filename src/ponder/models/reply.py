@@ -109,9 +109,9 @@ class Reply:
             if self.complete:
                 self._held = chunk
             else:
-                yield replace(chunk, usage=wire.usage(payload.usage)) if self.running else chunk
+                yield replace(chunk, usage=wire.usage(payload.usage, self.who)) if self.running else chunk
         if self.request.n == 1 or self.complete:  # before, vLLM's running counts are those of one choice
-            self._usage = wire.usage(payload.usage) or self._usage
+            self._usage = wire.usage(payload.usage, self.who) or self._usage
 
     def _chunk(self, choice: wire.Choice, payload: wire.Payload) -> Chunk | None:
         """The choice's news; None if there is none, as in the events that some vendors send first and last."""
@@ -128,7 +128,7 @@ class Reply:
         self._open -= draft.finished
         if draft.thoughts is not None:
             reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
-        spoken = logprobs(choice.logprobs)
+        spoken = logprobs(choice.logprobs, self.who)
         draft.counted += len(spoken)
         return Chunk(
             text=text,
@@ -158,14 +158,14 @@ def _separate(thoughts: Thoughts, reasoning: str, text: str, finished: bool) -> 
     return reasoning + inline, text
 
 
-def logprobs(sent: wire.Logprobs | None) -> tuple[float, ...]:
+def logprobs(sent: wire.Logprobs | None, who: str) -> tuple[float, ...]:
     """Natural log-probabilities of the tokens; ProtocolError if one is above 0 (rounding apart)."""
     if sent is None:
         return ()
     values = sent.token_logprobs or [token.logprob for token in sent.content or ()]
     wrong = next((value for value in values if not value <= 1e-3), None)
     if wrong is not None:
-        raise ProtocolError(f"a log-probability cannot be {wrong}: the endpoint's figures cannot be trusted")
+        raise ProtocolError(f"`{who}` sent the log-probability {wrong}, which none can be: its figures cannot be trusted")
     return tuple(min(value, 0.0) for value in values)
 
 

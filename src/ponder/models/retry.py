@@ -19,7 +19,7 @@ class Retry:
     cap: float = 30.0
 
     def wait(self, attempt: int, after: float | None) -> float:
-        return (after or 0.0) + random.uniform(0.0, min(self.cap, self.base * 2**attempt))
+        return (after or 0.0) + random.uniform(0.0, min(self.cap, self.base * 2.0 ** min(attempt, 64)))
 
 
 def passes(status: int) -> bool:

@@ -105,8 +105,8 @@ def decode(data: bytes, who: str) -> Payload:
         raise ProtocolError(f"`{who}` sent {len(data)} bytes that are no UTF-8: {error.reason}") from None
 
 
-def usage(counts: Counts | None) -> Usage | None:
-    """The bill of one call in tokens; None where the endpoint does not say, which includes a prompt of no tokens at all.
+def usage(counts: Counts | None, who: str) -> Usage | None:
+    """The bill of one call of `who` in tokens; None where the endpoint does not say, which includes a prompt of no tokens at all.
 
     Thinking is part of the completion. Vendors that count it apart (their total exceeds prompt + completion, or the thinking
     exceeds the completion) are brought to that rule. Raises ProtocolError for figures that no count can give.
@@ -119,7 +119,7 @@ def usage(counts: Counts | None) -> Usage | None:
     thinking = (counts.completion_tokens_details and counts.completion_tokens_details.reasoning_tokens) or 0
     if min(prompt, completion, cached, thinking) < 0 or cached > prompt:
         raise ProtocolError(
-            f"the endpoint counts what cannot be: {prompt} prompt tokens, {cached} of them cached, {completion} completion tokens, "
+            f"`{who}` counts what cannot be: {prompt} prompt tokens, {cached} of them cached, {completion} completion tokens, "
             f"{thinking} of thinking; its bill cannot be trusted, so report this to its maker"
         )
     apart = completion + thinking if thinking > completion else completion
