@@ -5,8 +5,9 @@ Of the 1,820 hands 1,362 are solvable. They are made here by an exact solver; wh
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import combinations, combinations_with_replacement, islice
 from pathlib import Path
 
@@ -24,7 +25,8 @@ Hand = list[tuple[int, int, str]]
 """The numbers at hand, each an exact ratio (numerator, denominator) and the expression that made it."""
 
 
-def solve(numbers: Sequence[int], target: int = TARGET) -> str | None:
+@cache
+def solve(numbers: tuple[int, ...], target: int = TARGET) -> str | None:
     """An expression that uses each number once and equals `target`, or None if there is none: exhaustive and exact."""
     found = _search([(number, 1, str(number)) for number in numbers], target)
     return found.removeprefix("(").removesuffix(")") if found else None
@@ -71,7 +73,7 @@ def _load(split: str, limit: int | None) -> list[Problem]:
 def _ranked(path: Path) -> Iterator[Problem]:
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            numbers = [int(number) for number in row["Puzzles"].split()]
+            numbers = tuple(int(number) for number in row["Puzzles"].split())
             failing = 1 - float(row["Solved rate"].rstrip("%")) / 100
             yield replace(countdown.problem(game24, numbers, TARGET, solve(numbers)), difficulty=failing)
 

@@ -2,17 +2,20 @@
 
 Its comparison can run for ever or eat all memory on a hostile answer (`10^10^10`), and its own time-out needs the main thread. So
 the worker is killed when it is late, and started again for the next answer. Most grades never reach it: equal canonical forms are
-right, and two different integers are wrong.
+right, and numbers that are far apart are wrong.
 """
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
 from threading import Timer
 
 from ponder.errors import VerifierError
@@ -21,6 +24,8 @@ from ponder.verifiers import exact
 
 LONGEST_ANSWER = 2000
 SECONDS_TO_START = 120.0
+
+_RATIO = re.compile(r"-?[0-9]{1,400}(?:/[1-9][0-9]{0,399})?")
 
 
 class Worker:
@@ -54,7 +59,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         self.close()
-        command = [sys.executable, "-P", "-m", "ponder.verifiers.equivalence", str(2 * self.seconds)]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("equivalence.py")), str(2 * self.seconds)]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="ascii"
         )
@@ -107,15 +112,18 @@ class Math:
         return quick
 
     async def _compare(self, problem: Problem, reference: str, answer: str) -> Score:
-        if all(_is_integer(problem.task.canonical(text)) for text in (reference, answer)):
+        if _far_apart(problem.task.canonical(reference), problem.task.canonical(answer)) and "%" not in reference + answer:
             return Score(0.0)
         if len(answer) > LONGEST_ANSWER:
             return Score(None, error=f"an answer of {len(answer)} characters is not compared; the limit is {LONGEST_ANSWER}")
         return await self.worker.compare(reference, answer)
 
 
-def _is_integer(key: str) -> bool:
-    return key.removeprefix("-").isdecimal()
+def _far_apart(first: str, second: str) -> bool:
+    """Whether two keys are numbers that no rounding makes equal: more than a thousandth of the first apart."""
+    if not (_RATIO.fullmatch(first) and _RATIO.fullmatch(second)):
+        return False
+    return abs(Fraction(first) - Fraction(second)) * 1000 > abs(Fraction(first))
 
 
 math = Math()
