@@ -142,6 +142,8 @@ def test_samples_without_an_answer_do_not_vote() -> None:
     values, _ = majority_at_k([-1, -1, -1, 4], [0, 0, 0, 1], [1, 4])
     assert values.tolist() == [[0.25, 1.0]]
     assert majority_at_k([-1, -1], [0, 0], [2])[0].tolist() == [[0.0]]
+    unscored = majority_at_k([0, 0, 0, 4], [0, 0, 0, 1], [1, 4], weights=[np.nan, np.nan, np.nan, 0.1])
+    assert unscored[0].tolist() == [[0.25, 1.0]]
 
 
 def test_votes_refuse_negative_weights_and_too_large_k() -> None:

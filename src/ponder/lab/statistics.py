@@ -77,19 +77,21 @@ def majority_at_k(
     """The expected correctness of the vote's winner in a k-subset, and the standard error of its mean over problems.
 
     `classes` (problems, samples): samples with the same number gave the same answer, -1 gave none and does not vote. `weights` >= 0
-    of the same shape (NaN counts 0) make it a weighted vote. Among classes with equal totals (to 12 decimals) the one drawn first
-    wins; averaged over the order of draws, each wins in proportion to its members in the subset, and that average is what is
-    computed. A class with mixed verdicts counts as their mean. A subset without votes is wrong.
+    of the same shape make it a weighted vote; a sample of weight NaN does not vote. Among classes with equal totals (to 12
+    decimals) the one drawn first wins; averaged over the order of draws, each wins in proportion to its members in the subset, and
+    that average is what is computed. A class with mixed verdicts counts as their mean. A subset without votes is wrong.
 
     All k-subsets are listed where that costs no more than the random ones would: then the error is 0. Else `draws` random orders
     (by default 50,000 over all problems, between 50 and 2,000 each) give every k at once: a prefix of one is a random subset.
     Returns values (problems, ks) and errors (ks). Source: Wang et al. 2022, https://arxiv.org/abs/2203.11171.
     """
-    labels, quality = _label(np.atleast_2d(np.asarray(classes)), np.atleast_2d(np.asarray(correct, float)))
-    problems, n = labels.shape
-    votes = np.ones(labels.shape) if weights is None else np.nan_to_num(np.atleast_2d(np.asarray(weights, float)))
+    numbers = np.atleast_2d(np.asarray(classes))
+    votes = np.ones(numbers.shape) if weights is None else np.atleast_2d(np.asarray(weights, float))
     if np.any(votes < 0):
-        raise InputError(f"a vote's weight is {votes.min()}: weights must be >= 0; shift or exponentiate the scores first")
+        raise InputError(f"a vote's weight is {np.nanmin(votes)}: weights must be >= 0; shift or exponentiate the scores first")
+    numbers, votes = np.where(np.isnan(votes), -1, numbers), np.nan_to_num(votes)
+    labels, quality = _label(numbers, np.atleast_2d(np.asarray(correct, float)))
+    problems, n = labels.shape
     sizes = _sizes(ks, n)
     draws = draws or min(2_000, max(50, 50_000 // problems))
     listed = np.array([comb(n, int(k)) * int(k) <= draws * n for k in sizes])
