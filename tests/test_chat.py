@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -372,3 +373,17 @@ def test_the_prompt_bound_is_at_least_its_bytes(content: str, prefix: str, messa
     request = Request((Message("user", content),) * messages, prefix)
     bound = Chat("m", "http://host/v1").prompt_tokens(request)
     assert bound >= messages * len(content.encode()) + len(prefix.encode()) + 5 * messages
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PONDER_CACHE_DIR", str(tmp_path))
+    page = (Path(__file__).parent.parent / "docs" / "chat.md").read_text()
+    example = page.split("```python\n")[1].split("```")[0]
+
+    async def main() -> None:
+        async with Endpoint().run() as endpoint:
+            here = example.replace("http://localhost:8000/v1", endpoint.url).replace("Qwen/Qwen3-8B", "weekly")
+            await asyncio.to_thread(exec, compile(here, "docs/chat.md", "exec"), {})
+
+    run(main())
+    assert capsys.readouterr().out == f"{DAYS}\nstop Usage(calls=1, prompt=22, cached=3, completion=21)\n"
