@@ -27,16 +27,16 @@ def problems(data: Path, monkeypatch: pytest.MonkeyPatch) -> list[Problem]:
     return gsm8k.load("test", None)
 
 
-def value(problem: Problem, text: str) -> float | None:
-    assert gsm8k.verifier is not None
-    (score,) = asyncio.run(gsm8k.verifier(problem, [Sample(text)]))
-    return score.value
-
-
 def test_all_1319_gold_answers_are_right(data: Path, problems: list[Problem]) -> None:
     rows = files.benchmark("bench_gsm8k/test.jsonl.gz", "", "", "test")
-    assert len(rows) == len({problem.id for problem in problems}) == 1319
-    assert all(value(problem, row["answer"]) == 1.0 for problem, row in zip(problems, rows, strict=True))
+
+    async def judge() -> list[float | None]:
+        judged = [await math(problem, [Sample(row["answer"])]) for problem, row in zip(problems, rows, strict=True)]
+        return [score.value for (score,) in judged]
+
+    assert gsm8k.verifier is math
+    assert asyncio.run(judge()) == [1.0] * 1319
+    assert len({problem.id for problem in problems}) == 1319
 
 
 def test_recorded_verdicts_of_four_models(data: Path, problems: list[Problem]) -> None:

@@ -47,6 +47,8 @@ def canonical(answer: str) -> str:
     Numbers are equal by exact value (`1,000.0` = `1000`, `1/2` = `0.5` = `\frac12`; dollar and percent signs are dropped: `50%` =
     `50`). Other text is equal up to case, spacing, a final full stop, `$` and wrappers such as `\text{}`. Nothing is evaluated.
     """
+    if len(answer) < 16 and answer.isascii() and answer.isdecimal():
+        return str(int(answer))  # most answers of most tasks, in a fraction of the time
     plain = _plain(answer)
     value = _value(plain) if len(plain) <= LONGEST_NUMBER else None
     return plain.casefold() if value is None else str(value)
