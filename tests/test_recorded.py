@@ -68,7 +68,7 @@ def test_game24_log_linear_is_the_worse_law(data: Path) -> None:
 def test_game24_self_consistency(data: Path, puzzles: list[Problem]) -> None:
     """One sample solves 4.03 of 100 puzzles, the vote of all 100 samples 9.5 in expectation over the order of draws.
 
-    In the recorded order it is 9 (tests/test_game24.py): the first of equal answers wins, and the right one loses two of three ties.
+    In the recorded order it is 9 (tests/test_game24.py): the first of equals wins, and the right one loses two of three ties.
     """
     classes, correct = [], []
     for puzzle, (completions, verdicts) in zip(puzzles, game24_log(data, "cot"), strict=True):
