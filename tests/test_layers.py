@@ -19,6 +19,8 @@ LAYERS = (
     ("strategies",),
     ("solve",),
     ("lab", "train"),
+    ("live",),
+    ("show",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

@@ -20,7 +20,10 @@ from dataclasses import dataclass, fields
 from ponder.errors import BudgetExhausted, InputError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_AMOUNT = re.compile(r"(?P<usd>\$\s*\d*\.?\d+)|(?P<amount>\d[\d_]*\.?\d*(?:e\d+)?)\s*(?P<k>[kM](?![a-z]))?\s*(?P<unit>[a-z]*)")
+_AMOUNT = re.compile(
+    r"(?P<usd>\$\s*[0-9]*\.?[0-9]+)"
+    r"|(?P<amount>[0-9][0-9_]*\.?[0-9]*(?:e[0-9]+)?)\s*(?P<k>[kM](?![a-z]))?\s*(?P<unit>[a-z]*)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from ponder.models.catalog import open_model
 from ponder.store import Store
 from ponder.strategies import Strategy, parse
 from ponder.trace import Event, Trace
-from ponder.tasks import free
 from ponder.types import Answer, Model, Problem, Reads, Sample, Score, Verifier
 
 
@@ -39,15 +38,15 @@ async def solve(
     """Answer `question` with the best that `budget` buys.
 
     A question in words is recognised as one of the tasks, or taken as free text. Without a `model`, the task's built-in one
-    answers; without a `strategy`, `default_strategy` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's limit the
-    best answer so far is returned with `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other errors:
-    `InputError` for a wrong name or value, `ModelError` when every draw failed.
+    answers; without a `strategy`, `default_strategy` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's
+    limit the best answer so far is returned with `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other
+    errors: `InputError` for a wrong name or value, `ModelError` when every draw failed.
     """
-    problem = (tasks.recognise(question) or free.problem(question)) if isinstance(question, str) else question
+    problem = tasks.problem(question) if isinstance(question, str) else question
     problem = _sampled(problem, temperature, max_tokens)
     judge = verifiers.open_verifier(verifier, problem.task) if isinstance(verifier, str) else verifier
     chosen, settings = _strategy(strategy or default_strategy(problem, judge))
-    judge = judge or _own_verifier(problem)
+    judge = judge or problem.task.chooser
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = Trace(seed, listener)
     async with _opened(model or problem.task.model) as engine:
@@ -96,19 +95,13 @@ async def stream(question: str | Problem, **settings: Any) -> AsyncIterator[Even
 
 def default_strategy(problem: Problem, verifier: Verifier | None = None) -> str:
     """The strategy when none is named: best-of-n where something can verify, a vote where the task has answers, else one sample."""
-    if verifier or _own_verifier(problem):
+    if verifier or problem.task.chooser:
         return "best-of-n"
     return "self-consistency" if problem.task.verifier else "direct"
 
 
 def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
     return parse(strategy) if isinstance(strategy, str) else (strategy, {})
-
-
-def _own_verifier(problem: Problem) -> Verifier | None:
-    """The task's verifier, where it reads no reference and so may choose."""
-    own = problem.task.verifier
-    return own if own is not None and own.reads == "nothing" else None
 
 
 def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None) -> Problem:

@@ -268,6 +268,11 @@ class Task:
     source: str = ""
     licence: str = ""
 
+    @property
+    def chooser(self) -> Verifier | None:
+        """The verifier, where it reads no reference and so may choose among candidates."""
+        return self.verifier if self.verifier is not None and self.verifier.reads == "nothing" else None
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

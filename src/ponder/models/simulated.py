@@ -95,13 +95,13 @@ class Simulated:
     longer: float = 1.3
     confidence: float = 0.5
     block: int = 0
-    latency: float = 0.0
+    latency: float = field(default=0.0, repr=False)
     faults: Mapping[Fault, float] = field(default_factory=dict, hash=False)
     name: str = "simulated"
     abilities: Abilities = ABLE
-    price: Price | None = None
-    parameters: int | None = None
-    concurrency: int = 64
+    price: Price | None = field(default=None, repr=False)
+    parameters: int | None = field(default=None, repr=False)
+    concurrency: int = field(default=64, repr=False)
     tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +117,7 @@ class Simulated:
 
     @property
     def fingerprint(self) -> str:
+        """A hash of what shapes the answers: the fields that `repr` shows."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
     def prompt_tokens(self, request: Request) -> int:

@@ -67,9 +67,9 @@ def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
 
 
 def _undecided(candidates: Sequence[Candidate], verifier: Verifier | None) -> Answer:
-    """No candidate could be chosen: without a verifier, because none has an answer to vote on; the first one's text is returned."""
+    """No candidate could be chosen: none has an answer to vote on, so the first one's text is returned; or none could be judged."""
     first = min(candidates, key=lambda candidate: candidate.sample.index)
-    if verifier is not None:
+    if verifier is not None and all(candidate.value is None for candidate in candidates):
         why = first.score.error if first.score else None
         raise VerifierError(f"`{verifier.name}` could judge none of {len(candidates)} candidates; the first because: {why}")
     return answer(first, candidates)

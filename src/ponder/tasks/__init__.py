@@ -19,6 +19,7 @@ tasks: Registry[Task] = Registry(
         "free": "ponder.tasks.free:free",
         "game24": "ponder.tasks.game24:game24",
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",
+        "simulated": "ponder.tasks.simulated:simulated",
     },
 )
 
@@ -32,3 +33,10 @@ def recognise(text: str) -> Problem | None:
     """The user's words as a problem of the first task, by name, that recognises them; None if none does."""
     found = (task.recognise(text) for task in tasks.all().values())
     return next((problem for problem in found if problem is not None), None)
+
+
+def problem(question: str) -> Problem:
+    """The user's words as a problem: of the task that recognises them, else of the task `free`."""
+    from ponder.tasks import free
+
+    return recognise(question) or free.problem(question)

@@ -76,6 +76,7 @@ def arithmetic(length: int | None) -> Task:
         splits=generated.SPLITS,
         max_tokens=256,
         temperature=1.0,
+        model="builtin:mini",
         exemplars=((question("12+7*3-5"), "12+7=19\n19*3=57\n57-5=52\nanswer 52"),),
         source="generated",
         licence="Apache-2.0",

@@ -94,6 +94,7 @@ game24 = Task(
     splits=("all", "test"),
     max_tokens=256,
     temperature=1.0,
+    model="builtin:mini",
     exemplars=countdown.countdown_4.exemplars,
     source="generated; ranks and human solve rates from princeton-nlp/tree-of-thought-llm",
     licence="Apache-2.0; the list MIT",

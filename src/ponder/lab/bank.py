@@ -1,0 +1,118 @@
+"""Many samples of many problems, drawn once into the store and graded: what every curve is computed from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+
+from ponder import trace
+from ponder.errors import InputError, ModelError
+from ponder.lab.statistics import Floats, Ints
+from ponder.models.sample import draws
+from ponder.strategies.draw import ask
+from ponder.trace import Trace
+from ponder.types import Candidate, Model, Problem, Sample, Score, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """`n` candidates of each problem in the order of their indices. Failed draws stay in, as wrong and without an answer.
+
+    Matrices are (problems, n): `correct` is the grade in [0, 1], `classes` numbers equal answers (-1: none), `scores` is the
+    selecting verifier's (NaN: not scored).
+    """
+
+    problems: list[Problem]
+    candidates: list[list[Candidate]]
+    correct: Floats
+    classes: Ints
+    scores: Floats
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [candidate.sample for row in self.candidates for candidate in row]
+
+    @property
+    def tokens(self) -> float:
+        """Computed tokens a sample, on average."""
+        return float(np.mean([sample.usage.computed for sample in self.samples]))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the model's busy time a sample, on average: what a sample costs in a full engine."""
+        return float(np.mean([sample.share for sample in self.samples]))
+
+
+async def draw_bank(
+    problems: Sequence[Problem],
+    model: Model,
+    n: int,
+    *,
+    seed: int = 0,
+    verifier: Verifier | None = None,
+    drawn: Callable[[Sample], None] = lambda _: None,
+) -> Bank:
+    """Draw and grade `n` samples of each problem, many problems at once so that the engine stays full; `drawn` hears of each.
+
+    What the ambient store holds is replayed. `verifier` gives the scores that selection uses. Raises `InputError` where a task has
+    nothing to grade with, `ModelError` when every draw failed.
+    """
+    width = asyncio.Semaphore(2 + 4 * model.concurrency // n)
+
+    async def row(problem: Problem) -> tuple[list[Sample], list[Score], list[Score]]:
+        async with width:
+            with trace.tracing(Trace(seed)):
+                samples = await _drawn(problem, model, n, drawn)
+            return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
+
+    async with asyncio.TaskGroup() as group:
+        rows = [group.create_task(row(problem)) for problem in problems]
+    return _bank(problems, model, n, [done.result() for done in rows])
+
+
+async def _drawn(problem: Problem, model: Model, n: int, drawn: Callable[[Sample], None]) -> list[Sample]:
+    samples: list[Sample] = []
+    async with aclosing(draws(model, ask(problem), range(n))) as stream:
+        async for sample in stream:
+            samples.append(sample)
+            drawn(sample)
+    return sorted(samples, key=lambda sample: sample.index)
+
+
+async def _graded(problem: Problem, samples: list[Sample]) -> list[Score]:
+    if problem.task.verifier is None:
+        raise InputError(f"the task `{problem.task.name}` cannot grade its answers, so there is no accuracy to measure")
+    return await problem.task.verifier(problem, samples)
+
+
+def _bank(problems: Sequence[Problem], model: Model, n: int, rows: list[tuple[list[Sample], list[Score], list[Score]]]) -> Bank:
+    candidates = [_candidates(problem, samples, scores) for problem, (samples, _, scores) in zip(problems, rows, strict=True)]
+    if all(candidate.sample.error for row in candidates for candidate in row):
+        raise ModelError(f"all draws from `{model.name}` failed; the first because: {candidates[0][0].sample.error}")
+    correct = np.array([[grade.value or 0.0 for grade in grades] for _, grades, _ in rows]).reshape(len(problems), n)
+    scores = np.array([[np.nan if one.value is None else one.value for one in row] for row in candidates])
+    return Bank(
+        list(problems),
+        candidates,
+        correct,
+        np.array([_classes(row, p) for row, p in zip(candidates, problems, strict=True)]),
+        scores,
+    )
+
+
+def _candidates(problem: Problem, samples: list[Sample], scores: list[Score]) -> list[Candidate]:
+    answers = [None if one.error else problem.task.extract(problem, one.prefix + one.text) for one in samples]
+    judged: Sequence[Score | None] = scores or [None] * len(samples)
+    return [Candidate(sample, answer, score) for sample, answer, score in zip(samples, answers, judged, strict=True)]
+
+
+def _classes(candidates: list[Candidate], problem: Problem) -> list[int]:
+    """Equal numbers for answers that mean the same, -1 for none."""
+    numbers: dict[str, int] = {}
+    return [
+        -1 if one.answer is None else numbers.setdefault(problem.task.canonical(one.answer), len(numbers)) for one in candidates
+    ]

@@ -1,0 +1,73 @@
+"""What the command line prints: data on stdout, the bill and what else was asked for on stderr."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from ponder.live import stderr
+from ponder.types import Answer
+
+stdout = Console(soft_wrap=True)
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """The JSON object of `ponder solve --json`."""
+    return {
+        "answer": answer.answer,
+        "text": answer.text,
+        "stopped": answer.stopped,
+        "strategy": answer.strategy,
+        "model": answer.model,
+        "usage": {role: asdict(usage) for role, usage in answer.usage.items()},
+        "cost": asdict(answer.cost),
+        "candidates": [
+            {"answer": one.answer, "score": one.value, "tokens": one.sample.usage.computed} for one in answer.candidates
+        ],
+        "oracle": answer.oracle,
+        "trace": {"seed": answer.trace.seed, "events": answer.trace.events},
+    }
+
+
+def bill(answer: Answer, what: str) -> None:
+    """The bill, and what else was asked for, on stderr."""
+    if what == "text":
+        stderr.print(answer.text, markup=False, highlight=False)
+    elif what == "candidates":
+        table = Table("draw", "score", "tokens", "answer", box=None)
+        for one in answer.candidates:
+            score = "" if one.value is None else f"{one.value:g}"
+            table.add_row(str(one.sample.index), score, str(one.sample.usage.computed), one.answer or "-")
+        stderr.print(table)
+    elif what == "trace":
+        stderr.print(answer.trace.line(), markup=False, highlight=False, soft_wrap=True)
+    usd = "" if answer.cost.usd is None else f", ${answer.cost.usd:.4f}"
+    stderr.print(
+        f"{answer.strategy} on {answer.model}: {len(answer.candidates)} candidates, {answer.cost.tokens:,} tokens{usd}, "
+        f"{answer.cost.seconds:.1f} s{', stopped by the budget' if answer.stopped == 'budget' else ''}"
+        f"{', none of them good by its verifier' if all(one.value == 0 for one in answer.candidates) else ''}"
+        f"{', chosen by reading the reference (an oracle)' if answer.oracle else ''}",
+        style="dim", highlight=False,
+    )  # fmt: skip
+
+
+def listing(rows: list[dict[str, Any]], broken: dict[str, str], json: bool) -> None:
+    """Rows of equal keys as a table, or as JSON; broken plug-ins are reported on stderr."""
+    for name, why in broken.items():
+        stderr.print(f"warning: the plug-in `{name}` cannot be loaded: {why}", markup=False, highlight=False)
+    if json:
+        json_line(rows)
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    stdout.print(table, soft_wrap=False)
+
+
+def json_line(value: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
