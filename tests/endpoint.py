@@ -168,7 +168,7 @@ class Endpoint:
                 choice["logprobs"] = None if last else self._logprobs(body, chat, [piece])
                 event = head | {"choices": [choice]}
                 if running:
-                    event["usage"] = usage | {"completion_tokens": position, "total_tokens": usage["prompt_tokens"] + position}
+                    event["usage"] = usage | {"completion_tokens": position + 1 - last, "total_tokens": None}
                 self.written += not last
                 await response.write(f"data: {json.dumps(event)}\r\n\r\n: alive\r\n\r\n".encode())
                 await asyncio.sleep(self.pace)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from endpoint import ALL, Endpoint, delta, events, raw, status
-from ponder.errors import AbilityMissing, EndpointError
+from ponder.errors import AbilityMissing, EndpointError, InputError
 from ponder.models.abilities import probe, recall
 from ponder.models.chat import Chat
 from ponder.models.retry import Retry
@@ -125,6 +125,21 @@ def test_a_finding_is_kept_by_url_and_model_and_refreshed_on_request(cache: Path
 
     run(main())
     assert "secret-key" not in "".join(path.read_text() for path in cache.rglob("*.json"))
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_with_advice(cache: Path) -> None:
+    (cache / "abilities").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot be kept in .*: .* set PONDER_CACHE_DIR"):
+        run(probed(Endpoint()))
+
+
+def test_a_count_that_stands_still_is_no_running_usage() -> None:
+    """Placeholders in every event would make a cancelled draw look free."""
+    count = {"prompt_tokens": 9, "completion_tokens": 0}
+    last = count | {"completion_tokens": 3}
+    chat = run(probed(Endpoint(faults=[events(delta("Monday,", usage=count), delta(finish="stop", usage=last))])))
+    assert chat.abilities.usage
+    assert not chat.dialect.running_usage
 
 
 def test_a_damaged_record_is_probed_anew(cache: Path) -> None:

@@ -165,14 +165,14 @@ def test_an_unknown_model_is_named_with_advice() -> None:
 def test_retry_after_is_waited_for() -> None:
     began = time.monotonic()
     assert text(answer(status(429, **{"Retry-After": "1"}))) == DAYS
-    assert 1.0 <= time.monotonic() - began < 5.0
+    assert time.monotonic() - began >= 1.0
 
 
 def test_retry_after_beyond_the_timeout_is_an_error_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(EndpointError, match="429"):
-        answer(status(429, **{"Retry-After": "60"}), timeout=Timeout(total=20.0))
-    assert time.monotonic() - began < 5.0
+        answer(status(429, **{"Retry-After": "120"}), timeout=Timeout(total=100.0))
+    assert time.monotonic() - began < 20.0
 
 
 def test_a_connection_reset_before_the_first_token_is_asked_again() -> None:
@@ -317,7 +317,7 @@ def test_aclose_stops_the_server_and_running_usage_charges_what_was_produced() -
 
     chunk, endpoint = run(main())
     assert chunk.usage is not None
-    assert chunk.usage.completion >= 3
+    assert chunk.usage.completion == 4
     assert endpoint.written <= 8
     assert endpoint._now == 0
 
@@ -367,7 +367,7 @@ def test_half_a_character_is_refused_without_quoting_the_prompt() -> None:
     assert caught.value.__suppress_context__
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.text(), st.text(), st.integers(1, 4))
 def test_the_prompt_bound_is_at_least_its_bytes(content: str, prefix: str, messages: int) -> None:
     request = Request((Message("user", content),) * messages, prefix)

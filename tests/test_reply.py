@@ -108,8 +108,11 @@ def test_usage_that_comes_with_a_choice_of_many_is_not_the_calls() -> None:
 
 def test_an_event_after_the_finish_that_says_nothing_new_is_no_fault() -> None:
     """OpenRouter and Azure send the usage with an empty choice."""
-    chunks = heard(delta("a", finish="stop"), delta("", finish="stop", usage=counts(9, 1)), DONE)
-    assert [(chunk.text, chunk.finish_reason, chunk.usage) for chunk in chunks] == [("a", "stop", Usage(1, 9, 0, 1))]
+    chunks = heard(delta("a", finish=""), delta(finish="stop"), delta("", finish="stop", usage=counts(9, 1)), DONE)
+    assert [(chunk.text, chunk.finish_reason, chunk.usage) for chunk in chunks] == [
+        ("a", None, None),
+        ("", "stop", Usage(1, 9, 0, 1)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ponder.config import cache_path
-from ponder.errors import EndpointError, ProtocolError
+from ponder.errors import EndpointError, InputError, ProtocolError
 from ponder.models.chat import Chat
 from ponder.models.wire import Api, Dialect
 from ponder.types import Abilities, Chunk, FinishReason, Message, Request, Usage
@@ -67,7 +67,7 @@ async def probe(model: Chat, *, refresh: bool = False) -> Abilities:
     """Find out what `model` can do, from the cache or (with `refresh`, or when it is not there) by asking, and let it do that.
 
     Raises EndpointError or ProtocolError when the endpoint does not even answer a plain request, is overloaded or is gone: what
-    cannot be checked is not recorded as lacking.
+    cannot be checked is not recorded as lacking. Raises InputError when the cache folder cannot be written.
     """
     finding = None if refresh else recall(model)
     if finding is None:
@@ -81,7 +81,7 @@ def recall(model: Chat) -> Finding | None:
     """What an earlier probe found out, without a call; None if there was none, or if its record cannot be read."""
     try:
         return msgspec.json.decode(_path(model).read_bytes(), type=Finding)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError):
         return None
 
 
@@ -91,17 +91,23 @@ def _path(model: Chat) -> Path:
 
 def _keep(model: Chat, finding: Finding) -> None:
     path = _path(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(finding)))
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(finding)))
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"what was found out about `{model.name}` cannot be kept in {path.parent}: {error.strerror}; "
+            f"set PONDER_CACHE_DIR to a folder that can be written"
+        ) from error
 
 
 async def _find(model: Chat) -> Finding:
     bold = replace(model, abilities=EVERYTHING, dialect=Dialect(running_usage=True), streaming=True)
     try:
         plain = await _plain(bold)
-        usage, running = plain.usages[-1], len(plain.usages) > 1 and None not in plain.usages
+        usage, running = plain.usages[-1], _counts_as_it_goes(plain)
         continued = await _ask(bold, replace(WEEK, prefix="Monday, Tuesday, Wednes"))
         stopped = await _ask(bold, replace(WEEK, stop=(",", " ")))
         spoken = await _ask(bold, replace(WEEK, logprobs=True, max_tokens=8))
@@ -154,6 +160,11 @@ async def _hear(bold: Chat, request: Request) -> Heard:
     async for chunk in bold.stream(request):
         heard.add(chunk)
     return heard
+
+
+def _counts_as_it_goes(plain: Heard) -> bool:
+    """Every chunk of a stream comes with a usage that has grown to more than nothing."""
+    return len(plain.usages) > 1 and all(usage is not None and usage.completion for usage in plain.usages)
 
 
 def _reproduces(seeded: list[Heard | None]) -> bool:

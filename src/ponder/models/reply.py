@@ -124,7 +124,7 @@ class Reply:
         if draft.finished or not (reasoning or text or choice.logprobs or choice.prompt_logprobs or choice.finish_reason):
             return None
         draft.spoke = draft.spoke or bool(reasoning or text)
-        draft.finished = choice.finish_reason is not None
+        draft.finished = bool(choice.finish_reason)  # some send "" until the end
         self._open -= draft.finished
         if draft.thoughts is not None:
             reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
@@ -136,7 +136,7 @@ class Reply:
             reasoning=reasoning,
             logprobs=spoken,
             prompt_logprobs=prompt_logprobs(choice, payload),
-            finish_reason=None if choice.finish_reason is None else FINISHES.get(choice.finish_reason, "error"),
+            finish_reason=FINISHES.get(choice.finish_reason, "error") if choice.finish_reason else None,
             stop=choice.stop,
         )
 
