@@ -71,5 +71,7 @@ def failure(who: str, error: Exception, timeout: Timeout) -> Refusal:
         return Refusal(f"`{who}` was silent for {timeout.idle:g} s: raise timeout.idle, or ask for less", None, passing=False)
     if isinstance(error, TimeoutError):
         return Refusal(f"`{who}` took over {timeout.total:g} s: raise timeout.total, or ask for less", None, passing=False)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Refusal(f"`{who}` broke off in the middle of its answer: its own log may say why", None, passing=True)
     cause = getattr(error, "strerror", None) or type(error).__name__
     return Refusal(f"the connection to `{who}` failed ({cause}): is it running, and the URL right?", None, passing=True)
