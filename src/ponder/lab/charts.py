@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Role = Literal["selected", "oracle", "mean"]
 AXES = {"n": "samples per problem", "tokens": "tokens per problem", "seconds": "seconds per problem"}
+SCALES = {"n": (2, "~s"), "tokens": (10, "~s"), "seconds": (10, "~g")}  # the logarithm's base, and how its ticks are written
 COLOURS = ("#1f83c7", "#e07b00", "#0a9d76", "#c4588f", "#8a63d2", "#b8860b", "#d1495b", "#4f9da6")  # legible on black and on white
 NEUTRAL = "#8b8b8b"
 TEXT = "#737983"
@@ -102,6 +103,7 @@ def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, h
     drawn = lines(result)
     palette = iter(COLOURS * (1 + len(drawn) // len(COLOURS)))
     colours = [next(palette) if line.role == "selected" else NEUTRAL for line in drawn]
+    logarithm, ticks = SCALES[axis]
     names, dashes = [line.name for line in drawn], [DASHES[line.role] for line in drawn]
     chosen = alt.param(name="axis", value=axis)
     highlight = alt.selection_point(name="highlight", fields=["series"], bind="legend")
@@ -115,7 +117,7 @@ def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, h
         .transform_calculate(x="datum[axis]")
         .transform_filter("isValid(datum.x) && datum.x > 0")
         .encode(
-            x=alt.X("x:Q").scale(type="log", base=2, nice=False).axis(title=AXES[axis], format="~s", tickCount=8),
+            x=alt.X("x:Q").scale(type="log", base=logarithm, nice=False).axis(title=AXES[axis], format=ticks, tickCount=8),
             y=alt.Y("value:Q").scale(zero=True).axis(title="problems solved", format="%"),
             color=alt.Color("series:N").scale(domain=names, range=colours).legend(legend),
         )

@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from ponder.errors import InputError
-from ponder.lab.charts import AXES, figure, labels, lines
+from ponder.lab.charts import AXES, SCALES, figure, labels, lines
 from ponder.lab.laws import LAWS, Fit
 
 FORMULAS = {"exponentiated-power": "exp(a·k^b)", "log-linear": "a + b·ln k"}
@@ -60,6 +60,7 @@ def _page(result: Mapping[str, Any]) -> str:
         bundle=_bundle(),
         spec=_script(figure(result, width="container").to_dict()),
         titles=_script(AXES),
+        scales=_script(SCALES),
     )
 
 
