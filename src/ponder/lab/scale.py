@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,14 +150,16 @@ def _selected(select: Select, bank: Bank, ns: Sequence[int]) -> Floats:
 
 
 def _simulated(select: Select, bank: Bank, row: int, n: int) -> float:
-    """Any other selection rule: the rule itself, on random subsets."""
+    """Any other selection rule: the rule itself, on random subsets in random order, since ties go to the earliest."""
     generator = np.random.default_rng(row)
     canonical = functools.cache(bank.problems[row].task.canonical)
     won = []
     for _ in range(_SUBSETS):
         subset = generator.choice(bank.correct.shape[1], n, replace=False)
-        chosen = select([bank.candidates[row][index] for index in subset], canonical)
-        won.append(0.0 if chosen is None else bank.correct[row, chosen.sample.index])
+        drawn = [bank.candidates[row][index] for index in subset]
+        renumbered = [replace(one, sample=replace(one.sample, index=place)) for place, one in enumerate(drawn)]
+        chosen = select(renumbered, canonical)
+        won.append(0.0 if chosen is None else bank.correct[row, subset[chosen.sample.index]])
     return float(np.mean(won))
 
 
