@@ -65,6 +65,11 @@ def test_steps_build_the_whole_expression() -> None:
     assert from_steps((3, 7, 8, 8), STEPS.splitlines()) == "((8*3)*(8-7))"
 
 
+@pytest.mark.parametrize("text", ["Answer: Not possible to obtain 24.", "24", "Answer: None", ""])
+def test_a_bare_number_or_words_are_no_expression_and_do_not_vote(text: str) -> None:
+    assert extract(PUZZLE, text) is None
+
+
 def test_fractions_on_the_way_are_exact() -> None:
     puzzle = problem(countdown_4, (3, 3, 8, 8), 24)
     assert grade(puzzle, "8/(3-8/3) = 24").value == 1.0

@@ -122,11 +122,12 @@ def _taken(hand: list[tuple[Fraction, str]], step: re.Match[str]) -> list[tuple[
 
 
 def _readable(text: str) -> str | None:
+    """The canonical expression, or None: a bare number, as in `cannot make 24`, is none."""
     try:
-        parse(text)
+        tree = parse(text)
     except ValueError:
         return None
-    return canonical(text)
+    return None if isinstance(tree, ast.Constant) else canonical(text)
 
 
 def _commuted(tree: ast.expr) -> ast.expr:
