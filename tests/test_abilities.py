@@ -115,7 +115,9 @@ def test_a_finding_is_kept_by_url_and_model_and_refreshed_on_request(cache: Path
             chat = model(endpoint, api_key="secret-key")
             assert await probe(chat) == chat.abilities == EVERYTHING
             assert len(endpoint.bodies) == asked
+            chat = model(endpoint)
             finding = recall(chat)
+            assert chat.abilities == EVERYTHING
             assert finding is not None
             assert (finding.model, finding.abilities) == (chat.name, EVERYTHING)
             assert recall(Chat("other", endpoint.url)) is None

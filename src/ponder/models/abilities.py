@@ -69,20 +69,21 @@ async def probe(model: Chat, *, refresh: bool = False) -> Abilities:
     Raises EndpointError or ProtocolError when the endpoint does not even answer a plain request, is overloaded or is gone: what
     cannot be checked is not recorded as lacking. Raises InputError when the cache folder cannot be written.
     """
-    finding = None if refresh else recall(model)
-    if finding is None:
+    if refresh or recall(model) is None:
         finding = await _find(model)
         _keep(model, finding)
-    model.abilities, model.dialect = finding.abilities, finding.dialect
-    return finding.abilities
+        model.abilities, model.dialect = finding.abilities, finding.dialect
+    return model.abilities
 
 
 def recall(model: Chat) -> Finding | None:
-    """What an earlier probe found out, without a call; None if there was none, or if its record cannot be read."""
+    """Let `model` do what an earlier probe found out, without a call; None if there was none, or its record cannot be read."""
     try:
-        return msgspec.json.decode(_path(model).read_bytes(), type=Finding)
+        finding = msgspec.json.decode(_path(model).read_bytes(), type=Finding)
     except (OSError, msgspec.DecodeError):
         return None
+    model.abilities, model.dialect = finding.abilities, finding.dialect
+    return finding
 
 
 def _path(model: Chat) -> Path:
