@@ -1,0 +1,24 @@
+"""Write docs/cli.md from the program's own help, so that the page cannot drift: `python runs/help.py`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
+COMMANDS = ("", "solve", "scale", "demo", "models", "tasks", "strategies")
+
+
+def page() -> str:
+    parts = ["# The command line\n\nMade by `python runs/help.py`; a test compares it with the program.\n"]
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    for command in COMMANDS:
+        words = [sys.executable, "-m", "ponder", *command.split(), "--help"]
+        printed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+        body = "\n".join(line.rstrip() for line in printed.strip().splitlines())
+        parts.append(f"## ponder {command}".rstrip() + f"\n\n```text\n{body}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
