@@ -57,6 +57,7 @@ def _require(model: Model, request: Request) -> None:
     able = model.abilities
     for needed, has, ability, advice in (
         (request.prefix, able.continues, "continues", "it cannot go on from a given text; take a strategy that needs no prefix"),
+        (request.stop, able.stop, "stop", "it cannot end at a given text; take a task without stop strings"),
         (request.logprobs, able.logprobs, "logprobs", "it gives no log-probabilities; take a verifier that needs none"),
         (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs", "it cannot score a given text; use an engine that can"),
     ):

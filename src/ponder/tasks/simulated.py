@@ -21,8 +21,9 @@ def _recognise(text: str) -> Problem | None:
 
 
 def _grade(problem: Problem, completion: str) -> Score:
+    """The right answer is the question's last word, so that a simulated verifier can know it and yet read no reference."""
     answer = final_answer(completion)
-    return Score(0.0, error="no line says `answer`") if answer is None else Score(float(answer == problem.reference))
+    return Score(0.0, error="no line says `answer`") if answer is None else Score(float(answer == problem.question.split()[-1]))
 
 
 simulated = Task(
