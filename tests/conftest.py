@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,3 +16,8 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"recorded data not found at {folder}; set PONDER_DATA")
     return folder
+
+
+# A busy machine is not a failing test.
+settings.register_profile("ponder", deadline=None)
+settings.load_profile("ponder")
