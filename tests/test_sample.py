@@ -8,7 +8,7 @@ import pytest
 
 from ponder import budget, trace
 from ponder.budget import Budget
-from ponder.errors import AbilityMissing, EndpointError
+from ponder.errors import AbilityMissing, EndpointError, InputError
 from ponder.models.drawing import Drawing
 from ponder.models.sample import draws, sample
 from ponder.models.simulated import Simulated
@@ -68,6 +68,8 @@ def test_where_nobody_can_count_the_most_it_can_have_cost_is_charged():
 def test_a_call_that_was_refused_costs_nothing_but_the_call():
     [one] = draw(Scripted(error=EndpointError("too many requests", status=429)))
     assert one.usage == Usage(calls=1)
+    [one] = draw(Scripted(error=InputError("the prompt exceeds the context")))
+    assert (one.usage, one.error) == (Usage(calls=1), "the prompt exceeds the context")
     [one] = draw(Scripted(error=EndpointError("no answer")))
     assert (one.usage.completion, one.usage_source) == (REQUEST.max_tokens, "reserved")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +24,7 @@ from ponder.errors import InputError, PonderError
 from ponder.models import catalog
 from ponder.show import stdout
 from ponder.store import Store
-from ponder.types import Abilities, Answer, Model, Price, Task
+from ponder.types import Abilities, Answer, Price, Task
 
 app = App(
     name="ponder",
@@ -118,11 +118,12 @@ def solve(
     name = options.model or problem.task.model
     if options.model is None and name == "builtin:smollm2":
         live.stderr.print(catalog.SMOLLM2_ADVICE, style="dim", highlight=False)
+    _fetch(name)
     settings = spending.settings() | {"verifier": options.verifier, "seed": options.seed}
 
     async def run() -> Answer:
         with live.solving() as listener, _bank(store) as kept:
-            async with _opened(name, options.price) as model:
+            async with catalog.opened(name, _price(options.price)) as model:
                 return await ponder.solve(problem, model=model, store=kept, listener=listener, **settings)
 
     answer = asyncio.run(run())
@@ -186,9 +187,10 @@ async def _scale(
     from ponder.lab.scale import scale as measure
 
     judge = verifiers.open_verifier(options.verifier, task) if options.verifier else None
+    _fetch(options.model or task.model)
     asked = task.load(split or task.splits[0], problems) if max(sizes) > 0 else []
     with live.progress(task.name, max(sizes) * len(asked)) as advance, _bank(store) as kept:
-        async with _opened(options.model or task.model, options.price) as model:
+        async with catalog.opened(options.model or task.model, _price(options.price)) as model:
             return await measure(
                 task,
                 model,
@@ -272,7 +274,7 @@ async def _probed(name: str, refresh: bool) -> Abilities:
     from ponder.models.abilities import probe
     from ponder.models.chat import Chat
 
-    async with _opened(name, None) as model:
+    async with catalog.opened(name) as model:
         return await probe(model, refresh=refresh) if isinstance(model, Chat) else model.abilities
 
 
@@ -317,16 +319,6 @@ def strategies_(*, json: bool = False) -> None:
     )
 
 
-@asynccontextmanager
-async def _opened(name: str, price: str | None) -> AsyncIterator[Model]:
-    """The model of that name, closed at the end."""
-    model = ponder.open_model(name, price=None if price is None else _price(price))
-    try:
-        yield model
-    finally:
-        await model.close()
-
-
 @contextmanager
 def _bank(path: Path | None) -> Iterator[Store | None]:
     """The sample bank at `path`, closed at the end; None where none is wanted."""
@@ -337,7 +329,16 @@ def _bank(path: Path | None) -> Iterator[Store | None]:
         yield store
 
 
-def _price(text: str) -> Price:
+def _fetch(name: str) -> None:
+    """Bring a built-in model here, with progress, if it is not."""
+    if name.startswith("builtin:"):
+        with live.steps() as report:
+            catalog.download(name, report)
+
+
+def _price(text: str | None) -> Price | None:
+    if text is None:
+        return None
     try:
         prompt, completion = (float(part) / 1e6 for part in text.split(","))
     except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from ponder import store as stores
 from ponder import tasks, trace, verifiers
 from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError
-from ponder.models.catalog import open_model
+from ponder.models.catalog import opened
 from ponder.store import Store
 from ponder.strategies import Strategy, parse
 from ponder.trace import Event, Trace
@@ -49,7 +48,7 @@ async def solve(
     judge = judge or problem.task.chooser
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = Trace(seed, listener)
-    async with _opened(model or problem.task.model) as engine:
+    async with opened(model or problem.task.model) as engine:
         record.record(
             "started", problem=problem.id, question=problem.question, model=engine.name, strategy=chosen.name,
             parameters=settings | parameters, verifier=judge.name if judge else None, budget=asdict(limits),
@@ -124,12 +123,12 @@ class _Bound:
     """A verifier that judges samples of one problem, whose reference the strategy does not see."""
 
     verifier: Verifier
-    problem: Problem
+    seen: Problem
     name: str
     reads: Reads
 
-    async def __call__(self, _: Problem, samples: Sequence[Sample]) -> list[Score]:
-        return await self.verifier(self.problem, samples)
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - it is bound to its own
+        return await self.verifier(self.seen, samples)
 
 
 def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
@@ -138,19 +137,6 @@ def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
         return None
     seen = problem if verifier.reads == "reference" else _blind(problem)
     return _Bound(verifier, seen, verifier.name, verifier.reads)
-
-
-@asynccontextmanager
-async def _opened(model: str | Model) -> AsyncIterator[Model]:
-    """A model by name is opened here and closed here; a model object is its owner's to close."""
-    if not isinstance(model, str):
-        yield model
-        return
-    opened = open_model(model)
-    try:
-        yield opened
-    finally:
-        await opened.close()
 
 
 async def _anytime(answering: Any, record: Trace) -> Answer:

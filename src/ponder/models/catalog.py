@@ -14,8 +14,8 @@ import subprocess
 import sys
 import zipfile
 from ast import literal_eval
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -140,6 +140,19 @@ def open_model(spec: str, *, price: Price | None = None, report: Report = silent
     if kind not in PLUGINS.names():
         raise InputError(_unknown(spec))
     return PLUGINS.get(kind)(rest)
+
+
+@asynccontextmanager
+async def opened(model: str | Model, price: Price | None = None) -> AsyncIterator[Model]:
+    """A model by name is opened and, at the end, closed; a model object is its owner's to close."""
+    if not isinstance(model, str):
+        yield model
+        return
+    made = open_model(model, price=price)
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 def simulated(parameters: str) -> Model:

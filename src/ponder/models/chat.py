@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field, replace
 
@@ -96,7 +96,7 @@ class Chat:
         written = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         return written + PER_MESSAGE * len(request.messages) + self.dialect.overhead
 
-    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Draw. Attempts are repeated only until something was produced.
 
         Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or is too slow,

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ponder.errors import EndpointError, ModelError, ProtocolError
+from ponder.errors import AbilityMissing, EndpointError, InputError, ModelError, ProtocolError
 from ponder.types import Chunk, FinishReason, Model, Request, Sample, Usage
 
 Source = Literal["model", "rule", "reserved"]
@@ -53,12 +53,12 @@ class Drawing:
         self.choices = [Choice(index) for index in indices]
         self.worst = worst
         self.started = False
-        self.error: ModelError | None = None
+        self.error: ModelError | InputError | None = None
         self._reported: Usage | None = None
         self._seen = 0
 
     async def run(self, model: Model, request: Request) -> None:
-        """Read the stream to its end. A model's error becomes the draws' error: a bad sample is data, not a crash."""
+        """Read the stream to its end. What the model cannot answer is the draws' error: a bad sample is data, not a crash."""
         self.started = True
         try:
             async with aclosing(model.stream(request)) as stream:
@@ -66,7 +66,7 @@ class Drawing:
                     self._add(chunk)
             if any(choice.finish_reason is None for choice in self.choices):
                 raise ProtocolError(f"`{model.name}` ended its stream without saying why it finished; the draw cannot be trusted")
-        except ModelError as error:
+        except (ModelError, InputError) as error:
             self.error = error
 
     def _add(self, chunk: Chunk) -> None:
@@ -102,10 +102,12 @@ class Drawing:
     def _usages(self) -> tuple[list[Usage], Source]:
         """What each draw is charged: the model's own count; else the tokens it showed; else the most it can have cost.
 
-        A call that was answered with an error status has produced nothing. The prompt and the call stand with the first draw.
+        A call that was refused, by an error status or before it was sent, has produced nothing. The prompt and the call stand with
+        the first draw.
         """
         counted = [choice.counted for choice in self.choices]
-        refused = isinstance(self.error, EndpointError) and self.error.status is not None
+        unsent = isinstance(self.error, InputError | AbilityMissing)
+        refused = unsent or (isinstance(self.error, EndpointError) and self.error.status is not None)
         source: Source = "model"
         if not self.started or (not self._seen and refused):
             total = Usage(calls=int(self.started))
