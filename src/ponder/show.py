@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from ponder.live import stderr
 from ponder.types import Answer
@@ -57,16 +59,19 @@ def bill(answer: Answer, what: str) -> None:
 
 
 def listing(rows: list[dict[str, Any]], broken: dict[str, str], json: bool) -> None:
-    """Rows of equal keys as a table, or as JSON; broken plug-ins are reported on stderr."""
+    """Rows as a list: the first value, `about` below it, then whatever else is known; or as JSON. Broken plug-ins go to stderr."""
     for name, why in broken.items():
         stderr.print(f"warning: the plug-in `{name}` cannot be loaded: {why}", markup=False, highlight=False)
     if json:
         json_line(rows)
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    stdout.print(table, soft_wrap=False)
+        first, *rest = row
+        facts = [f"{key}: {row[key]}" for key in rest if key != "about" and row[key] not in (None, "")]
+        stdout.print(Text(str(row[first]), "bold"))
+        for line, style in ((row.get("about"), ""), (" · ".join(facts), "dim")):
+            if line:
+                stdout.print(Padding(Text(str(line), style), (0, 0, 0, 4), expand=False), soft_wrap=False)
 
 
 def json_line(value: Any) -> None:
