@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -117,3 +119,18 @@ def test_show_puts_more_on_stderr_and_leaves_stdout_alone(capfd):
         _, out, err = call(capfd, *asked, "--show", what)
         assert out == "7\n"
         assert expected in err
+
+
+def test_ctrl_c_says_how_far_it_came_and_exits_with_130(tmp_path):
+    words = ["solve", "simulated problem 7", "--model", "simulated:latency=.1,concurrency=1", "-n", "99"]
+    store = tmp_path / "bank"
+    base = [sys.executable, "-m", "ponder", *words, "--store", str(store)]
+    running = subprocess.Popen(base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not store.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)  # the bank is open: the first draw has begun
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, "")
+    assert "interrupted after" in err

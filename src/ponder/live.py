@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -49,18 +50,19 @@ class Solving:
 
 @contextmanager
 def solving() -> Iterator[Solving]:
-    """Show a solve's tokens, cost and leading answer while it runs."""
+    """Show a solve's tokens, cost and leading answer while it runs; interrupted, say how far it came."""
     seen = Solving()
-    if not watching():
-        yield seen
-        return
 
     class _Line:
         def __rich__(self) -> Text:
             return Text(str(seen))
 
-    with stderr.status(_Line()):
-        yield seen
+    try:
+        with stderr.status(_Line()) if watching() else nullcontext():
+            yield seen
+    except asyncio.CancelledError:
+        stderr.print(f"interrupted after {seen}", markup=False, highlight=False)
+        raise
 
 
 @contextmanager
