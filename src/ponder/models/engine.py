@@ -165,11 +165,11 @@ class Engine:
     (The engine gives no log-probabilities for prompt tokens that it finds in its cache.)
     """
 
-    def __init__(self, path: Path, compiled: Path) -> None:
+    def __init__(self, path: Path) -> None:
         silence_telemetry()
         import openvino_genai
 
-        self._genai, self._path, self._compiled = openvino_genai, path, compiled
+        self._genai, self._path = openvino_genai, path
         self._blocks = Blocks()
         self._waiting: dict[int, Start] = {}
         self._draws: dict[int, Draw] = {}
@@ -286,13 +286,17 @@ class Engine:
             self._blocks.end(draw.start.prompt, [*draw.start.prompt, *draw.tokens[:-1]])
 
     def _pipeline(self, caching: bool) -> Any:
-        """Computes in float32, with a float32 attention cache: only so does a draw not depend on what runs beside it."""
+        """Computes and caches in float32 and does not quantise activations: else a draw depends on what runs beside it."""
         scheduler = self._genai.SchedulerConfig()
         scheduler.enable_prefix_caching = caching
         scheduler.cache_size = cache_gigabytes() if caching else 1
         scheduler.max_num_seqs = 256
         scheduler.max_num_batched_tokens = 512
-        properties = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "CACHE_DIR": str(self._compiled)}
+        properties = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "KV_CACHE_PRECISION": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+        }
         return self._genai.ContinuousBatchingPipeline(str(self._path), scheduler, "CPU", properties)
 
 
@@ -330,7 +334,7 @@ class Inbox:
         return len(self._data) >= 4 and len(self._data) >= 4 + self._size()
 
 
-def serve(path: Path, compiled: Path) -> None:
+def serve(path: Path) -> None:
     """Load `path`, say so with an empty list or with the error, then draw until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's: it cancels, and closes the input
     encoder = msgspec.msgpack.Encoder()
@@ -342,7 +346,7 @@ def serve(path: Path, compiled: Path) -> None:
             output.flush()
 
         try:
-            engine = Engine(path, compiled)
+            engine = Engine(path)
         except Exception as error:  # noqa: BLE001 - reported to the caller, which raises it
             send([Piece(0, error=str(error))])
             return
@@ -357,4 +361,4 @@ def serve(path: Path, compiled: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), Path(sys.argv[2]))
+    serve(Path(sys.argv[1]))

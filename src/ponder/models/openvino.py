@@ -159,7 +159,7 @@ class _Process:
 
     def __init__(self, path: Path) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        command = [sys.executable, "-m", "ponder.models.engine", str(path), str(cache_path() / "openvino")]
+        command = [sys.executable, "-m", "ponder.models.engine", str(path)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
