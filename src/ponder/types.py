@@ -184,8 +184,8 @@ class Answer:
 class Abilities:
     """What a model can really do, probed and not assumed.
 
-    `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens. `thinking`: separates its
-    thinking text from its answer.
+    `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens, itself or, for what it does
+    not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer.
     """
 
     continues: bool = False
@@ -195,6 +195,7 @@ class Abilities:
     seed: bool = False
     stop: bool = True
     usage: bool = True
+    usage_source: Literal["model", "rule"] = "model"
     thinking: bool = False
 
 

@@ -55,11 +55,12 @@ class Drawing:
         self.started = False
         self.error: ModelError | InputError | None = None
         self._reported: Usage | None = None
+        self._source: Source = "model"
         self._seen = 0
 
     async def run(self, model: Model, request: Request) -> None:
         """Read the stream to its end. What the model cannot answer is the draws' error: a bad sample is data, not a crash."""
-        self.started = True
+        self.started, self._source = True, model.abilities.usage_source
         try:
             async with aclosing(model.stream(request)) as stream:
                 async for chunk in stream:
@@ -108,7 +109,7 @@ class Drawing:
         counted = [choice.counted for choice in self.choices]
         unsent = isinstance(self.error, InputError | AbilityMissing)
         refused = unsent or (isinstance(self.error, EndpointError) and self.error.status is not None)
-        source: Source = "model"
+        source = self._source
         if not self.started or (not self._seen and refused):
             total = Usage(calls=int(self.started))
         elif self._reported is not None:

@@ -41,11 +41,10 @@ class OpenVINO:
     dropping the model or ending the program.
 
     Token log-probabilities are the model's own, before temperature and top-p. Cached prompt tokens are counted by the engine's
-    block rule (`blocks.py`), everything else by the engine: `usage_source` says so.
+    block rule (`blocks.py`), everything else by the engine: `abilities.usage_source` says so.
     """
 
-    abilities = Abilities(continues=True, logprobs=True, prompt_logprobs=True, seed=True)
-    usage_source = "rule"
+    abilities = Abilities(continues=True, logprobs=True, prompt_logprobs=True, seed=True, usage_source="rule")
 
     def __init__(self, path: Path | str, *, name: str | None = None, price: Price | None = None, concurrency: int = 64) -> None:
         self._path = Path(path).expanduser().resolve()
