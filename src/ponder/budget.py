@@ -100,6 +100,22 @@ class Meter:
         """Whether this meter, or one around it, limits `kind`."""
         return any(getattr(meter.budget, kind) is not None for meter in self._chain())
 
+    def without(self, kept: Charge) -> Budget:
+        """What is left of every limit when `kept` is held back: the budget of a stage that must leave that much for the next.
+
+        Raises `BudgetExhausted` when nothing would be left.
+        """
+        left: dict[str, float] = {}
+        for meter in self._chain():
+            gone = meter.spent + kept
+            for kind in ("tokens", "usd", "calls"):
+                allowed, used = getattr(meter.budget, kind), getattr(gone, kind)
+                if allowed is not None and used >= allowed:
+                    raise BudgetExhausted(kind, allowed, getattr(meter.spent, kind), getattr(kept, kind))
+                if allowed is not None:
+                    left[kind] = min(allowed - used, left.get(kind, allowed))
+        return Budget(**left)  # type: ignore[arg-type]
+
     async def reserve(self, most: Charge) -> None:
         """Set `most` aside, waiting for draws in flight to settle if need be. Every `reserve` needs its `settle`.
 

@@ -115,6 +115,11 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     return samples
 
 
+def most(model: Model, request: Request) -> Charge:
+    """The most that the request can be charged: what is reserved before it is sent."""
+    return _charge(model, _worst(model, request))
+
+
 def _worst(model: Model, request: Request) -> Usage:
     """The most that a call can use: some endpoints bill the prompt of each of its `n` draws."""
     return Usage(1, request.n * model.prompt_tokens(request), 0, request.n * request.max_tokens)

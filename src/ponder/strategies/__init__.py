@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ponder.errors import InputError
+from ponder.errors import AbilityMissing, InputError
 from ponder.registry import Registry
 from ponder.types import Answer, Candidate, Model, Problem, Verifier
 
@@ -24,6 +24,7 @@ Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
 class Strategy:
     """A registered strategy.
 
+    `needs` names what it cannot do without: `verifier`, and `continues`, the model's ability to go on from a given text.
     `select` is set where it draws `n` independent samples and chooses among them by a pure function: then the lab can evaluate
     every `n` exactly from one bank of samples.
     """
@@ -47,6 +48,9 @@ class Strategy:
 
     async def __call__(self, problem: Problem, model: Model, verifier: Verifier | None, **parameters: Any) -> Answer:
         checked = self.check(parameters)
+        if "continues" in self.needs and not model.abilities.continues:
+            advice = f"`{self.name}` goes on from its own partial solutions; take best-of-n, or an engine that continues a message"
+            raise AbilityMissing(model.name, "continues", advice)
         if "verifier" not in self.needs:
             return await self.run(problem, model, **checked)
         if verifier is None:
@@ -76,6 +80,11 @@ registry: Registry[Strategy] = Registry(
         "best-of-n": "ponder.strategies.parallel:best_of_n",
         "self-consistency": "ponder.strategies.parallel:self_consistency",
         "weighted-vote": "ponder.strategies.parallel:weighted_vote",
+        "beam": "ponder.strategies.beam:beam",
+        "lookahead": "ponder.strategies.beam:lookahead",
+        "dvts": "ponder.strategies.beam:dvts",
+        "rebase": "ponder.strategies.rebase:rebase",
+        "particles": "ponder.strategies.particles:particles",
     },
 )
 

@@ -57,7 +57,7 @@ async def choose(problem: Problem, model: Model, n: int, select: Select, verifie
         chosen = select(candidates, canonical)
         if chosen is not None:
             leading = trace.lead(answer(chosen, candidates))
-    return leading or _undecided(candidates, verifier)
+    return leading or undecided(candidates, verifier)
 
 
 def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
@@ -66,7 +66,7 @@ def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
     return Answer(chosen.answer, chosen.sample.prefix + chosen.sample.text, ordered)
 
 
-def _undecided(candidates: Sequence[Candidate], verifier: Verifier | None) -> Answer:
+def undecided(candidates: Sequence[Candidate], verifier: Verifier | None) -> Answer:
     """No candidate could be chosen: none has an answer to vote on, so the first one's text is returned; or none could be judged."""
     first = min(candidates, key=lambda candidate: candidate.sample.index)
     if verifier is not None and all(candidate.value is None for candidate in candidates):

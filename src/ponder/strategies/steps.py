@@ -1,0 +1,328 @@
+"""Solutions grown step by step: draw the next step of many paths at once, score the prefixes, vote among those that have ended.
+
+A step ends at the task's separator, which stands on the text again, so that the next draw continues the model's own words through
+`Request.prefix`. What beam search, REBASE, particle filters and trees do with the paths is theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from math import prod
+from operator import itemgetter
+from statistics import fmean
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from ponder import answers, budget, store, trace
+from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
+from ponder.models.sample import draws, most
+from ponder.strategies.draw import answer, ask, undecided
+from ponder.trace import Trace
+from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
+
+T = TypeVar("T")
+
+_BLANKS = 3  # separators in a row that a model may write before its path is taken as stuck
+_AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {"last": itemgetter(-1), "min": min, "prod": prod, "mean": fmean}
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A solution so far; `Path()` is the root.
+
+    `steps` add up to `text`. `ended`: the model will not go on, because it stopped by itself, was cut (`truncated`) or failed
+    (`error`). `event` is its last draw in the trace, `tokens` what its completion has taken.
+    """
+
+    text: str = ""
+    steps: tuple[str, ...] = ()
+    ended: bool = False
+    truncated: bool = False
+    error: str | None = None
+    score: Score | None = None
+    event: int | None = None
+    tokens: int = 0
+
+    @property
+    def value(self) -> float:
+        """The score of a path that has one; `Leaves.offer` lets no other go on."""
+        assert self.score is not None
+        assert self.score.value is not None
+        return self.score.value
+
+
+async def draw_steps(
+    problem: Problem,
+    model: Model,
+    paths: Sequence[Path],
+    counts: int | Sequence[int] = 1,
+    *,
+    temperature: float | None = None,
+    whole: bool = False,
+) -> list[Path]:
+    """The next step of each path, `counts` times, all drawn at once; with `whole`, the rest of the solution instead.
+
+    The children come in the order of the paths, the first path's first, and always as many as asked for: a draw that failed gives
+    its path with `error`. Equal prefixes, in one round or in several, never share a draw, except greedy ones. What one ending can
+    cost is kept back from the budget; draws that do not fit beside it have failed, and when none fits, the best path is written to
+    its end with it. Raises `BudgetExhausted` if not even that fits.
+    """
+    each = [counts] * len(paths) if isinstance(counts, int) else counts
+    wanted = [path for path, count in zip(paths, each, strict=True) for _ in range(count)]
+    try:
+        grown = await _round(problem, model, wanted, temperature, whole)
+        for _ in range(_BLANKS):
+            blank = [place for place, path in enumerate(grown) if _is_blank(path)]
+            again = await _round(problem, model, [grown[place] for place in blank], temperature, whole)
+            for place, path in zip(blank, again, strict=True):
+                grown[place] = path
+    except BudgetExhausted as refusal:
+        return await _ending(problem, model, wanted, refusal)
+    return [replace(path, ended=True, truncated=True) if _is_blank(path) else path for path in grown]
+
+
+async def roll(problem: Problem, model: Model, paths: Sequence[Path], steps: int) -> list[Path]:
+    """Where `steps` greedy steps lead each path, or as many of them as the model and the budget give."""
+    ahead = list(paths)
+    for _ in range(steps):
+        try:
+            rolled = iter(await _round(problem, model, [path for path in ahead if not path.ended], 0.0, whole=False))
+        except BudgetExhausted:
+            break
+        # a step ahead that failed is no fault of the path: it is judged by how far it came
+        ahead = [path if path.ended else replace(next(rolled), error=None) for path in ahead]
+    return ahead
+
+
+async def score_paths(verifier: Verifier, problem: Problem, paths: Sequence[Path], aggregate: str = "last") -> list[Path]:
+    """The paths with their scores, judged in one call, each value aggregated from its steps' values.
+
+    Failed paths are not judged.
+    """
+    sound = [path for path in paths if path.error is None]
+    given = await verifier(problem, [_sample(path) for path in sound]) if sound else []
+    scores = [_doubted(path, aggregated(score, aggregate)) for path, score in zip(sound, given, strict=True)]
+    for path, score in zip(sound, scores, strict=True):
+        trace.current().record(
+            "scored", path.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
+        )
+    judged = iter(scores)
+    return [path if path.error is not None else replace(path, score=next(judged)) for path in paths]
+
+
+def aggregated(score: Score, how: str) -> Score:
+    """The score with the value that its steps have together: `last`, `min`, `prod` or `mean`; unknown if one of them is.
+
+    A score without steps keeps its value.
+    """
+    read = score.steps[-1:] if how == "last" else score.steps
+    known = [value for value in read if value is not None]
+    if not read:
+        return score
+    if len(known) < len(read):
+        return replace(score, value=None, error=score.error or "a step has no score")
+    return replace(score, value=_AGGREGATES[how](known))
+
+
+def _doubted(path: Path, score: Score) -> Score:
+    """A grader that finds no answer says 0 and why: of a path that has not ended, that tells nothing."""
+    return score if path.ended or score.error is None else replace(score, value=None)
+
+
+def prune(paths: Iterable[Path]) -> None:
+    """Say in the trace that these paths are given up."""
+    for path in paths:
+        trace.current().record("pruned", path.event, value=path.score.value if path.score else None)
+
+
+class Leaves:
+    """The paths that have ended. Their weighted vote is the anytime answer."""
+
+    def __init__(self, problem: Problem, verifier: Verifier) -> None:
+        self._problem, self._verifier = problem, verifier
+        self._canonical = functools.cache(problem.task.canonical)
+        self._candidates: list[Candidate] = []
+        self._failure: str | None = None
+        self._doubt: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def offer(self, paths: Iterable[Path]) -> list[Path]:
+        """Take in the paths that have ended, let their vote lead, and return those that go on; unscored ones are given up."""
+        live = []
+        for path in paths:
+            if path.error is not None:
+                self._failure = self._failure or path.error
+            elif path.ended:
+                self._candidates.append(self._candidate(path))
+            elif path.score is not None and path.score.value is not None:
+                live.append(path)
+            else:
+                prune([path])
+                self._doubt = self._doubt or (path.score and path.score.error) or "it does not say"
+        chosen = answers.weighted(self._candidates, self._canonical)
+        if chosen is not None:
+            trace.lead(answer(chosen, self._candidates))
+        return live
+
+    def answer(self) -> Answer:
+        """The weighted vote among the leaves.
+
+        Where there are none, raises `VerifierError` if the verifier could not judge unfinished paths, else `ModelError`.
+        """
+        if not self._candidates and self._doubt:
+            raise VerifierError(
+                f"`{self._verifier.name}` cannot judge unfinished solutions: {self._doubt}; "
+                f"take one that can, such as a process reward model, or best-of-n"
+            )
+        if not self._candidates:
+            raise ModelError(f"no path came to its end; the first that failed did so because: {self._failure}")
+        chosen = answers.weighted(self._candidates, self._canonical)
+        decided = answer(chosen, self._candidates) if chosen else undecided(self._candidates, self._verifier)
+        refused = any(event.kind == "refused" for event in trace.current().events)
+        return replace(decided, stopped="budget") if refused else decided
+
+    def _candidate(self, path: Path) -> Candidate:
+        sample = Sample(
+            path.text,
+            len(self._candidates),
+            "length" if path.truncated else "stop",
+            Usage(completion=path.tokens),
+            event=path.event,
+        )
+        return Candidate(sample, self._problem.task.extract(self._problem, path.text), path.score)
+
+
+def check(aggregate: str, **positive: float) -> None:
+    """Raises `InputError` for an unknown `aggregate`, or another parameter that is not above 0: before anything is spent."""
+    if aggregate not in _AGGREGATES:
+        raise InputError(f"cannot aggregate the scores of steps by {aggregate!r}; take one of {', '.join(_AGGREGATES)}")
+    for name, value in positive.items():
+        if not value > 0:
+            raise InputError(f"`{name}` must be above 0, and is {value!r}")
+
+
+async def _round(problem: Problem, model: Model, paths: Sequence[Path], temperature: float | None, whole: bool) -> list[Path]:
+    """One draw for each path, concurrently, within what the budget has beside one ending.
+
+    Which draw of its prefix each path gets is settled before the first begins. Raises `BudgetExhausted` if none fits.
+    """
+    if not paths:
+        return []
+    endings = [most(model, _request(problem, path, None, whole=True)) for path in dict.fromkeys(paths)]
+    with budget.spending(budget.current().without(max(endings, key=lambda charge: charge.tokens))):
+        return await _draw_all(problem, model, paths, temperature, whole)
+
+
+async def _ending(problem: Problem, model: Model, paths: Sequence[Path], refusal: BudgetExhausted) -> list[Path]:
+    """The best of the paths written to its end; the others have failed."""
+    values = [-1.0 if path.score is None or path.score.value is None else path.score.value for path in paths]
+    best = values.index(max(values))
+    trace.current().record("refused", limit=refusal.limit, allowed=refusal.allowed, spent=refusal.spent, needed=refusal.needed)
+    [ended] = await _draw_all(problem, model, [paths[best]], None, whole=True)
+    return [ended if place == best else _failed(path, str(refusal)) for place, path in enumerate(paths)]
+
+
+async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], temperature: float | None, whole: bool) -> list[Path]:
+    siblings: dict[tuple[Request, int | None], list[int]] = {}
+    for place, path in enumerate(paths):
+        siblings.setdefault((_request(problem, path, temperature, whole), path.event), []).append(place)
+    drawn = await _together(
+        _draw(model, request, _claim(model, request, len(places)), event) for (request, event), places in siblings.items()
+    )
+    grown, refusals = list(paths), list[BudgetExhausted]()
+    for places, results in zip(siblings.values(), drawn, strict=True):
+        for place, result in zip(places, results, strict=True):
+            grown[place] = _child(problem, paths[place], result)
+            refusals += [result] if isinstance(result, BudgetExhausted) else []
+    if refusals and len(refusals) == len(paths):
+        raise refusals[0]
+    return grown
+
+
+def _request(problem: Problem, path: Path, temperature: float | None, whole: bool) -> Request:
+    asked, task = ask(problem, path.text), problem.task
+    return replace(
+        asked,
+        max_tokens=task.max_tokens - path.tokens,
+        temperature=asked.temperature if temperature is None else temperature,
+        stop=asked.stop if whole else tuple(dict.fromkeys((*asked.stop, task.step))),
+    )
+
+
+_claimed: WeakKeyDictionary[Trace, Counter[str]] = WeakKeyDictionary()
+
+
+def _claim(model: Model, request: Request, count: int) -> list[int]:
+    """The next indices that this solve has not drawn for the request; greedy draws are all alike and share the first."""
+    if request.temperature == 0:
+        return [0] * count
+    key, claimed = store.key(model, request), _claimed.setdefault(trace.current(), Counter())
+    claimed[key] += count
+    return list(range(claimed[key] - count, claimed[key]))
+
+
+async def _draw(model: Model, request: Request, indices: list[int], parent: int | None) -> list[Sample | BudgetExhausted]:
+    """The draws in order, and the budget's refusal for each that did not fit: its siblings must end before the round can."""
+    drawn: dict[int, Sample | BudgetExhausted] = {}
+    try:
+        async with aclosing(draws(model, request, dict.fromkeys(indices), parent=parent)) as samples:
+            async for sample in samples:
+                drawn[sample.index] = sample
+    except BudgetExhausted as refusal:
+        return [drawn.get(index, refusal) for index in indices]
+    return [drawn[index] for index in indices]
+
+
+def _child(problem: Problem, path: Path, drawn: Sample | BudgetExhausted) -> Path:
+    if isinstance(drawn, BudgetExhausted):
+        return _failed(path, str(drawn))
+    if drawn.error is not None:
+        return replace(_failed(path, drawn.error), event=drawn.event)
+    task, tokens = problem.task, path.tokens + drawn.usage.completion
+    at_step = drawn.stop == task.step
+    full = tokens >= task.max_tokens
+    text = path.text + drawn.text + (task.step if at_step else "")
+    step = text.removeprefix("".join(path.steps))
+    return Path(
+        text=text,
+        steps=(*path.steps, step) if step.strip() else path.steps,
+        ended=full or not at_step,
+        truncated=drawn.finish_reason == "length" or (full and at_step),
+        event=drawn.event,
+        tokens=tokens,
+    )
+
+
+def _failed(path: Path, error: str) -> Path:
+    return replace(path, ended=True, error=error, score=None)
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether the path goes on and its last step is only a separator so far."""
+    return not path.ended and len("".join(path.steps)) < len(path.text)
+
+
+def _sample(path: Path) -> Sample:
+    """The path as a verifier reads it: the last step, after the steps before."""
+    before = "".join(path.steps[:-1])
+    return Sample(
+        path.text.removeprefix(before), prefix=before, finish_reason="length" if path.truncated else "stop", event=path.event
+    )
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order; when one fails, or this is cancelled, none is left running."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
