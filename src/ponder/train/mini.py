@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
-
+from ponder.errors import MissingExtra
 from ponder.models.gguf import checksum
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, batch
 from ponder.train.export import export
+
+try:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+except ImportError as error:
+    raise MissingExtra(error.name or "torch", "train") from error
 
 log = logging.getLogger(__name__)
 
