@@ -1,14 +1,14 @@
 """Draws: what is charged when all goes well, when it fails, when it is cut, and when nobody counted."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 import pytest
 
 from ponder import budget, trace
 from ponder.budget import Budget
-from ponder.errors import AbilityMissing, EndpointError, InputError
+from ponder.errors import AbilityMissing, BudgetExhausted, EndpointError, InputError
 from ponder.models.drawing import Drawing
 from ponder.models.sample import draws, sample
 from ponder.models.simulated import Simulated
@@ -97,6 +97,23 @@ def test_usage_of_many_draws_in_one_call_is_split_without_losing_a_token():
     parts = [one.usage for one in drawing.samples(REQUEST, 1.0, 0.5)]
     assert sum(parts, Usage()) == Usage(1, 10, 4, 20)
     assert [part.completion for part in parts] == [11, 6, 3]
+
+
+def test_many_draws_in_one_call_are_as_many_as_the_budget_has_room_for():
+    model = Simulated(abilities=Abilities(n=True))
+    most = model.prompt_tokens(REQUEST) + REQUEST.max_tokens
+
+    async def main():
+        drawn = []
+        with budget.spending(Budget(tokens=20 * most)), suppress(BudgetExhausted):
+            async for one in draws(model, REQUEST, range(10_000)):
+                drawn.append(one)
+        return drawn
+
+    drawn = asyncio.run(main())
+    assert 20 < len(drawn) < 10_000
+    assert model.tally.calls < len(drawn)
+    assert model.tally.prompt + model.tally.completion <= 20 * most
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,16 @@ class Meter:
                     left[kind] = min(allowed - used, left.get(kind, allowed))
         return Budget(**left)  # type: ignore[arg-type]
 
+    def room(self, each: Charge) -> float:
+        """How many charges of `each` fit beside what is spent and reserved; infinite without limits."""
+        rooms = [
+            (allowed - getattr(meter.spent, kind) - getattr(meter.reserved, kind)) / need
+            for meter in self._chain()
+            for kind in ("tokens", "usd", "calls")
+            if (allowed := getattr(meter.budget, kind)) is not None and (need := getattr(each, kind)) > 0
+        ]
+        return max(0.0, min(rooms, default=float("inf")))
+
     async def reserve(self, most: Charge) -> None:
         """Set `most` aside, waiting for draws in flight to settle if need be. Every `reserve` needs its `settle`.
 

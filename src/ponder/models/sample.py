@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 
 from ponder import budget, store, trace
@@ -81,9 +81,20 @@ def _calls(
             for index in indices
         ]
     missing = [index for index in indices if index not in ready]
-    batches = [missing[at : at + _BATCH] for at in range(0, len(missing), _BATCH)]
+    room = budget.current().room(replace(_charge(model, _worst(model, request)), calls=0))
     replays = [_replay(model, request, ready[index], role, parent) for index in indices if index in ready]
-    return replays + [_call(model, request, key, batch, role, parent) for batch in batches]
+    return replays + [_call(model, request, key, batch, role, parent) for batch in _batches(missing, room)]
+
+
+def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:
+    """The draws of each call: all; or where the budget has no room for all at once, as many as it has room for, and then ever
+    fewer, since those leave more than their worst case would."""
+    size = int(min(len(indices), _BATCH, room)) or 1
+    shrinks = room < len(indices)
+    while indices:
+        yield indices[:size]
+        indices = indices[size:]
+        size = max(1, size // 2) if shrinks else size
 
 
 async def _replay(model: Model, request: Request, kept: Sample, role: str, parent: int | None) -> list[Sample]:
