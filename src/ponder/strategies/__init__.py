@@ -85,6 +85,10 @@ registry: Registry[Strategy] = Registry(
         "dvts": "ponder.strategies.beam:dvts",
         "rebase": "ponder.strategies.rebase:rebase",
         "particles": "ponder.strategies.particles:particles",
+        "mcts": "ponder.strategies.mcts:mcts",
+        "alphamath": "ponder.strategies.mcts:alphamath",
+        "rstar": "ponder.strategies.mcts:rstar",
+        "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
     },
 )
 

@@ -160,7 +160,7 @@ class Leaves:
             if path.error is not None:
                 self._failure = self._failure or path.error
             elif path.ended:
-                self._candidates.append(self._candidate(path))
+                self._candidates.append(solution(self._problem, path, len(self._candidates)))
             elif path.score is not None and path.score.value is not None:
                 live.append(path)
             else:
@@ -184,19 +184,19 @@ class Leaves:
         if not self._candidates:
             raise ModelError(f"no path came to its end; the first that failed did so because: {self._failure}")
         chosen = answers.weighted(self._candidates, self._canonical)
-        decided = answer(chosen, self._candidates) if chosen else undecided(self._candidates, self._verifier)
-        refused = any(event.kind == "refused" for event in trace.current().events)
-        return replace(decided, stopped="budget") if refused else decided
+        return marked(answer(chosen, self._candidates) if chosen else undecided(self._candidates, self._verifier))
 
-    def _candidate(self, path: Path) -> Candidate:
-        sample = Sample(
-            path.text,
-            len(self._candidates),
-            "length" if path.truncated else "stop",
-            Usage(completion=path.tokens),
-            event=path.event,
-        )
-        return Candidate(sample, self._problem.task.extract(self._problem, path.text), path.score)
+
+def solution(problem: Problem, path: Path, index: int) -> Candidate:
+    """The candidate that a path is which has ended."""
+    sample = Sample(path.text, index, "length" if path.truncated else "stop", Usage(completion=path.tokens), event=path.event)
+    return Candidate(sample, problem.task.extract(problem, path.text), path.score)
+
+
+def marked(decided: Answer) -> Answer:
+    """The answer, said to be stopped by the budget if that refused a draw."""
+    refused = any(event.kind == "refused" for event in trace.current().events)
+    return replace(decided, stopped="budget") if refused else decided
 
 
 def check(aggregate: str, **positive: float) -> None:

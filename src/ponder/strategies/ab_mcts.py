@@ -1,0 +1,114 @@
+"""AB-MCTS: whether to go wider, with a fresh solution, or deeper, with a better version of one, decided by Thompson sampling."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from random import Random
+
+from ponder import answers, trace
+from ponder.errors import InputError, ModelError
+from ponder.strategies import strategy
+from ponder.strategies.draw import answer, undecided
+from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
+from ponder.thompson import Arms, Moments, Posterior, beta, gaussian
+from ponder.tree import Tree, back_up, expand, lineage
+from ponder.types import Answer, Candidate, Message, Model, Problem, Verifier
+
+_IMPROVE = "Check your solution step by step, correct what is wrong in it, and give the whole solution again."
+
+_POSTERIORS = {"gaussian": gaussian, "beta": beta}
+
+
+@dataclass(slots=True)
+class Branches:
+    """What a node knows of its children: `fresh` their own scores (GEN), `deeper` those of all nodes below them (CONT).
+
+    `arms` holds for each child its own score and those below it.
+    """
+
+    fresh: Moments = field(default_factory=Moments)
+    deeper: Moments = field(default_factory=Moments)
+    arms: Arms = field(default_factory=Arms)
+
+
+class Adaptive:
+    """A tree whose branching adapts to the scores (AB-MCTS with node aggregation); node 0 stands for the question."""
+
+    def __init__(self, posterior: Posterior, rng: Random) -> None:
+        self.tree = Tree()
+        self._posterior, self._rng = posterior, rng
+        self._branches = [Branches()]
+        self._arm = [-1]
+
+    def choose(self) -> int:
+        """The node to give a child: at each node GEN and CONT draw from their posteriors, and if CONT wins, so do the children."""
+        node = 0
+        while self.tree.children[node]:
+            here = self._branches[node]
+            if self._draw(here.fresh) >= self._draw(here.deeper):
+                break
+            node = self.tree.children[node][here.arms.pick(self._posterior, self._rng)]
+        return node
+
+    def add(self, parent: int, score: float) -> int:
+        """A child of `parent` with this score, of which `parent` and all its ancestors learn, each once."""
+        child = expand(self.tree, parent)
+        back_up(self.tree, child, score)
+        self._branches.append(Branches())
+        self._arm.append(self._branches[parent].arms.add(score))
+        self._branches[parent].fresh.add(score)
+        for below, above in pairwise(lineage(self.tree, parent)):
+            self._branches[above].arms.observe(self._arm[below], score)
+            self._branches[above].deeper.add(score)
+        return child
+
+    def _draw(self, seen: Moments) -> float:
+        return self._posterior(seen, self._rng.random())
+
+
+@strategy("ab-mcts", paper="Inoue 2025 (AB-MCTS-A)", needs=("verifier",))
+async def ab_mcts(
+    problem: Problem, model: Model, verifier: Verifier, *, n: int = 32, at_once: int = 4, posterior: str = "gaussian"
+) -> Answer:
+    """Wider or deeper by Thompson sampling: adaptive-branching MCTS with node aggregation (AB-MCTS-A, Inoue et al. 2025).
+
+    Draws `n` solutions, each a fresh one or a revision of an earlier one, which the model is shown as its own answer; the highest
+    score wins. The `posterior` of an expected score is "gaussian" (normal-inverse-χ²) or "beta".
+
+    Departs: `at_once` nodes are chosen from the same posteriors and drawn together, so the shape does not depend on which is done
+    first; a solution that fails, or that the verifier cannot judge, enters no posterior.
+    """
+    if posterior not in _POSTERIORS:
+        raise InputError(f"`posterior` is one of {', '.join(_POSTERIORS)}, and not {posterior!r}")
+    check("last", at_once=at_once)
+    adaptive = Adaptive(_POSTERIORS[posterior](), Random(trace.current().seed))
+    versions, found, leading, error = [Path()], list[Candidate](), None, None
+    for begun in range(0, n, at_once):
+        parents = [adaptive.choose() for _ in range(min(at_once, n - begun))]
+        drawn = await asyncio.gather(*(_version(problem, model, versions[one]) for one in parents), return_exceptions=True)
+        error = error or next((path.error for path in drawn if isinstance(path, Path) and path.error is not None), None)
+        sound = [(one, path) for one, path in zip(parents, drawn, strict=True) if isinstance(path, Path) and path.error is None]
+        for (parent, _), path in zip(sound, await score_paths(verifier, problem, [path for _, path in sound]), strict=True):
+            found.append(solution(problem, path, len(found)))
+            if found[-1].value is not None:
+                adaptive.add(parent, found[-1].value)
+                versions.append(path)
+        if chosen := answers.best(found):
+            leading = trace.lead(answer(chosen, found))
+        for failure in drawn:
+            if isinstance(failure, BaseException):
+                raise failure
+    if not found:
+        raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {error}")
+    return leading or undecided(found, verifier)
+
+
+async def _version(problem: Problem, model: Model, parent: Path) -> Path:
+    """A fresh solution, or a revision of the one that `parent` holds."""
+    if parent.text:
+        turns = Message("assistant", parent.text), Message("user", _IMPROVE)
+        problem = replace(problem, messages=(*problem.messages, *turns))
+    [path] = await draw_steps(problem, model, [Path(event=parent.event)], whole=True)
+    return path
