@@ -19,6 +19,8 @@ tasks: Registry[Task] = Registry(
         "free": "ponder.tasks.free:free",
         "game24": "ponder.tasks.game24:game24",
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",
+        "humaneval": "ponder.tasks.humaneval:humaneval",
+        "mbpp": "ponder.tasks.mbpp:mbpp",
         "simulated": "ponder.tasks.simulated:simulated",
     },
 )

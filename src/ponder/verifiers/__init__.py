@@ -7,7 +7,7 @@ from ponder.types import Task, Verifier
 verifiers: Registry[Verifier] = Registry(
     "verifier",
     "ponder.verifiers",
-    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "exact", "math")},
+    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "code", "exact", "math")},
 )
 
 

@@ -1,0 +1,67 @@
+"""HumanEval: functions to be written after their signature and docstring (Chen et al. 2021); 164 problems, split `test`."""
+
+from typing import Any
+
+from ponder.errors import InputError
+from ponder.tasks import files
+from ponder.tasks.programs import defines, fenced, normal
+from ponder.types import Message, Problem, Task
+from ponder.verifiers.code import code
+from ponder.verifiers.sandbox import Asserts
+
+SYSTEM = Message("system", "Complete the Python function. Answer with the whole function in one ```python block.")
+STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+"""Where the published evaluation ends a bare completion (Chen et al. 2021, section 2.1)."""
+
+
+def _load(split: str, limit: int | None) -> list[Problem]:
+    if split not in humaneval.splits:
+        raise InputError(f"the task `humaneval` has no split `{split}`; its splits are {', '.join(humaneval.splits)}")
+    rows = files.benchmark("bench_code/HumanEval.jsonl.gz", "openai/openai_humaneval", "openai_humaneval", split)
+    return [_problem(row) for row in rows[:limit]]
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    prompt, entry = row["prompt"], row["entry_point"]
+    # The prompt once more: a helper that a test calls (`encode_cyclic`) is the prompt's, and not the program's.
+    test = f"candidate_ = {entry}\n{prompt}\n{row['test']}\ncheck(candidate_)\n"
+    return Problem(
+        id=row["task_id"].replace("HumanEval", "humaneval"),
+        messages=(SYSTEM, Message("user", prompt)),
+        task=humaneval,
+        reference=prompt + row["canonical_solution"],
+        data={"tests": (Asserts(test),), "prompt": prompt, "entry": entry},
+    )
+
+
+def _extract(problem: Problem, text: str) -> str | None:
+    """The whole program: a block or text that defines the function, after the prompt's imports; else the prompt continued.
+
+    A continuation ends where the published evaluation would have stopped drawing.
+    """
+    prompt, entry = str(problem.data["prompt"]), str(problem.data["entry"])
+    block = fenced(text, entry)
+    program = text if block is None else block
+    if not program.strip():
+        return None
+    if defines(program, entry):
+        return program if program.startswith(prompt) else f"{_before(prompt, entry)}\n{program}"
+    end = min((found for found in map(program.find, STOP) if found >= 0), default=len(program))
+    return prompt + program[:end]
+
+
+def _before(prompt: str, entry: str) -> str:
+    """The prompt's imports and helpers, which stand before the function to be written."""
+    return prompt[: prompt.rindex(f"def {entry}")]
+
+
+humaneval = Task(
+    name="humaneval",
+    about="Python functions, written after signature and docstring",
+    load=_load,
+    extract=_extract,
+    canonical=normal,
+    verifier=code,
+    source="https://github.com/openai/human-eval",
+    licence="MIT",
+)

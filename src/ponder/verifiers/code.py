@@ -1,0 +1,54 @@
+"""Programs, tried against their problem's tests in a sandbox: 1 if all pass, else 0, with one step a test."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ponder.types import Problem, Reads, Sample, Score
+from ponder.verifiers.sandbox import Case, Limits, Verdict, tried
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Tries the extracted program against `problem.data["tests"]`; each distinct program of a call is tried once.
+
+    `error` says what became of the first test that did not pass. Raises VerifierError where there is no sandbox, unless `unsafe`.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    unsafe: bool = False
+    name: str = "code"
+    reads: Reads = "tests"
+
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        cases: Sequence[Case] = problem.data.get("tests", ())
+        if not cases:
+            return [Score(None, error=f"the problem `{problem.id}` has no tests")] * len(samples)
+        programs = [None if one.error else problem.task.extract(problem, one.prefix + one.text) for one in samples]
+        distinct = [program for program in dict.fromkeys(programs) if program is not None]
+        try:
+            async with asyncio.TaskGroup() as group:
+                trials = {one: group.create_task(tried(one, cases, self.limits, self.unsafe)) for one in distinct}
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
+        return [
+            _score(trials[program].result()) if program is not None else _nothing(sample)
+            for sample, program in zip(samples, programs, strict=True)
+        ]
+
+
+def _nothing(sample: Sample) -> Score:
+    return Score(None, error=f"the draw failed: {sample.error}") if sample.error else Score(0.0, error="there is no program")
+
+
+def _score(verdicts: Sequence[Verdict]) -> Score:
+    steps = tuple(float(verdict.kind == "passed") for verdict in verdicts)
+    described = (
+        f"test {number} of {len(verdicts)}: {verdict.kind}: {verdict.detail}"
+        for number, verdict in enumerate(verdicts, 1)
+        if verdict.kind != "passed"
+    )
+    return Score(float(all(steps)), steps, next(described, None))
+
+
+code = Code()
