@@ -300,6 +300,20 @@ def test_at_the_limit_the_search_narrows_and_the_vote_so_far_is_returned(strateg
         solve_sync(PROBLEM, budget="30", **limits)
 
 
+@pytest.mark.parametrize("strategy", FAMILY)
+def test_where_one_sample_fits_a_search_has_an_answer(strategy):
+    """One ending, the prompt and max_tokens at most, is kept back in every round."""
+    model = Simulated()
+    prompt = len(PROBLEM.question.split())
+    for tokens in (prompt + 60, prompt + 61, 90, 130, 170, 250, 400):
+        answer = solve_sync(
+            PROBLEM, model=model, strategy=strategy, verifier=prm(model), budget=Budget(tokens), max_tokens=60, seed=tokens
+        )
+        assert answer.stopped == "budget"
+        assert answer.answer is not None
+        assert answer.cost.tokens <= tokens
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(
     strategy=st.sampled_from(FAMILY),
