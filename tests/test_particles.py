@@ -20,9 +20,9 @@ ABLE = Abilities(continues=True, n=True)
 LEVEL = Check("level", "nothing", lambda problem, text: Score(0.5))
 
 
-def filtered(model, verifier, count, **parameters):
+def filtered(model, verifier, count, strategy="particles", **parameters):
     async def main():
-        asked = [solve(one, model=model, strategy="particles", verifier=verifier, **parameters) for one in problems(count)]
+        asked = [solve(one, model=model, strategy=strategy, verifier=verifier, **parameters) for one in problems(count)]
         return await asyncio.gather(*asked)
 
     return list(zip(problems(count), asyncio.run(main()), strict=True))
@@ -143,3 +143,25 @@ def test_finished_particles_are_resampled_but_not_drawn_again():
     answer = solve_sync(problems(1)[0], model=model, strategy="particles", verifier=Process(model.chance), n=6)
     assert len([event for event in answer.trace.events if event.kind == "drawn"]) == model.tally.calls == 18
     assert len(answer.candidates) == 6
+
+
+def test_the_particle_kept_survives_and_the_others_are_drawn_anew():
+    """n (T + 1) draws in the first sweep and (n - 1) (T + 1) in each other; the first of each later sweep is an end of the last."""
+    model = Simulated(steps=2, abilities=Abilities(continues=True))
+    answer = solve_sync(problems(1)[0], model=model, strategy="particle-gibbs", verifier=Process(model.chance), n=5, iterations=3)
+    assert model.tally.calls == 5 * 3 + 2 * 4 * 3
+    texts = [one.sample.text for one in answer.candidates]
+    assert len(texts) == 15
+    assert texts[5] in texts[:5]
+    assert texts[10] in texts[5:10]
+    assert all(data["copies"][0] >= 1 for data in resampled(answer)[3:])
+
+
+def test_with_a_constant_prm_particle_gibbs_leaves_the_law_as_it_is():
+    """Conditional resampling with equal weights: E[share right] = p in every sweep; the standard error is by problem."""
+    model = Simulated(accuracy=0.4, steps=3, words=1, abilities=ABLE)
+    shares = [
+        fmean(one.answer == problem.reference for one in answer.candidates)
+        for problem, answer in filtered(model, LEVEL, 100, strategy="particle-gibbs", n=4, iterations=2)
+    ]
+    assert fmean(shares) == pytest.approx(0.4, abs=4 * stdev(shares) / sqrt(100))

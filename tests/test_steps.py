@@ -24,7 +24,7 @@ from ponder.types import Abilities, Chunk, Price, Score, Usage
 from ponder.verifiers.check import Check
 from ponder.verifiers.simulated import Process
 
-FAMILY = ("beam", "lookahead", "dvts", "rebase", "particles", "particles(corrected=true)")
+FAMILY = ("beam", "lookahead", "dvts", "rebase", "particles", "particles(corrected=true)", "particle-gibbs")
 ONE_BY_ONE = Abilities(continues=True, usage=True)
 PROBLEM = problems(1)[0]
 HALF = Check("half", "nothing", lambda problem, text: Score(0.5))
@@ -332,7 +332,7 @@ def test_a_budget_is_never_exceeded(strategy, n, tokens, calls, cents, max_token
     able = Abilities(continues=True, n=batched)
     model = Simulated(seed=seed, steps=2, faults=faults, abilities=able, block=block, price=Price(0.01, 0.01))
     limits = Budget(tokens, None if cents is None else cents / 100, None, calls)
-    width = {} if strategy.startswith(("rebase", "particles")) else {"width": 2}
+    width = {} if strategy.startswith(("rebase", "particle")) else {"width": 2}
     size = {"n": n} if not width else {"beams": n}
     asked = {"model": model, "strategy": strategy, "verifier": prm(model), "budget": limits, "max_tokens": max_tokens}
     with suppress(BudgetExhausted, ModelError, VerifierError):

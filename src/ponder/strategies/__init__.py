@@ -85,6 +85,7 @@ registry: Registry[Strategy] = Registry(
         "dvts": "ponder.strategies.beam:dvts",
         "rebase": "ponder.strategies.rebase:rebase",
         "particles": "ponder.strategies.particles:particles",
+        "particle-gibbs": "ponder.strategies.particles:particle_gibbs",
         "mcts": "ponder.strategies.mcts:mcts",
         "alphamath": "ponder.strategies.mcts:alphamath",
         "rstar": "ponder.strategies.mcts:rstar",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import exp, fsum, inf, log
 from random import Random
 
@@ -14,6 +15,9 @@ from ponder.strategies.steps import Leaves, Path, check, draw_steps, prune, scor
 from ponder.types import Answer, Model, Problem, Verifier
 
 _CERTAIN = 1e-4  # a score is kept this far from 0 and 1: no score is infinite evidence
+
+Trajectory = tuple[Path, ...]
+"""A particle's path after each round, the root first; one that has ended stands still."""
 
 
 @strategy("particles", paper="Puri 2025", needs=("verifier", "continues"))
@@ -38,32 +42,106 @@ async def particles(
     until their entropy is that share of ln n (entropic annealing, ePF 2025). Departs from the paper: scores are kept within 1e-4
     of 0 and 1.
     """
-    check(aggregate, n=n, tempering=tempering, depth=depth)
-    if not 0 <= entropy < 1:
-        raise InputError(f"`entropy` must lie in [0, 1), and is {entropy!r}; 0 leaves the weights as they are")
-    cloud, log_z, leaves = [Path()] * n, 0.0, Leaves(problem, verifier)
-    for turn in range(1, depth + 1):
-        grown = await draw_steps(problem, model, [path for path in cloud if not path.ended], whole=turn == depth)
-        scored = iter(await score_paths(verifier, problem, grown, aggregate))
-        moved = [path if path.ended else next(scored) for path in cloud]
-        gains = [_logit(path) - (_logit(before, 0.0) if corrected else 0.0) for before, path in zip(cloud, moved, strict=True)]
-        logits = [gain / tempering for gain in gains]
-        weights = tempered(logits, 1.0, entropy)
-        copies = (systematic if corrected else multinomial)(n, weights, Random(f"{trace.current().seed}:{problem.id}:{turn}"))
-        log_z += _log_mean(logits)
-        trace.current().record(
-            "resampled",
-            particles=[path.event for path in moved],
-            copies=copies,
-            effective=effective(weights),
-            log_z=log_z if corrected and not entropy else None,
-        )
-        prune(path for path, count in zip(moved, copies, strict=True) if count == 0)
-        cloud = [path for path, count in zip(moved, copies, strict=True) for _ in range(count)]
-        leaves = Leaves(problem, verifier)
-        if not leaves.offer(cloud):
-            break
-    return leaves.answer()
+    sweeps = Sweeps(problem, model, verifier, n, tempering, entropy, corrected, depth, aggregate)
+    cloud = await sweeps.run(Random(f"{trace.current().seed}:{problem.id}"))
+    return sweeps.vote(particle[-1] for particle in cloud)
+
+
+@strategy("particle-gibbs", paper="Puri 2025; Andrieu 2010", needs=("verifier", "continues"))
+async def particle_gibbs(
+    problem: Problem,
+    model: Model,
+    verifier: Verifier,
+    *,
+    n: int = 8,
+    iterations: int = 2,
+    tempering: float = 1.0,
+    entropy: float = 0.0,
+    depth: int = 40,
+    aggregate: str = "last",
+) -> Answer:
+    """Particle filters in a row, each keeping one particle of the last as it was (Andrieu et al. 2010, Puri et al. 2025).
+
+    The particle kept survives every resampling, and the others may branch off from it. The particles of all `iterations` vote.
+    Weights and departures are those of `particles`, as published.
+    """
+    check(aggregate, iterations=iterations)
+    sweeps = Sweeps(problem, model, verifier, n, tempering, entropy, corrected=False, depth=depth, aggregate=aggregate)
+    rng = Random(f"{trace.current().seed}:{problem.id}")
+    ended, kept = list[Path](), Trajectory()
+    for _ in range(iterations):
+        cloud = await sweeps.run(rng, kept, ended)
+        ended += [particle[-1] for particle in cloud]
+        kept = rng.choice([particle for particle in cloud if particle[-1].error is None] or [()])
+    return sweeps.vote(ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """A particle filter's settings, and the runs of it. Raises `InputError` for settings that mean nothing."""
+
+    problem: Problem
+    model: Model
+    verifier: Verifier
+    n: int
+    tempering: float
+    entropy: float
+    corrected: bool
+    depth: int
+    aggregate: str
+
+    def __post_init__(self) -> None:
+        check(self.aggregate, n=self.n, tempering=self.tempering, depth=self.depth)
+        if not 0 <= self.entropy < 1:
+            raise InputError(f"`entropy` must lie in [0, 1), and is {self.entropy!r}; 0 leaves the weights as they are")
+
+    async def run(self, rng: Random, kept: Trajectory = (), earlier: Sequence[Path] = ()) -> list[Trajectory]:
+        """The particles after the last round; `kept` stays among them. The vote of all that has ended, `earlier` too, leads."""
+        cloud: list[Trajectory] = [(Path(),)] * self.n
+        log_z = 0.0
+        for turn in range(1, self.depth + 1):
+            moved = await self._extend(cloud[1:] if kept else cloud, whole=turn == self.depth)
+            if kept:
+                moved = [(*kept, *kept[-1:] * turn)[: turn + 1], *moved]
+            logits = [self._gain(particle) / self.tempering for particle in moved]
+            weights = tempered(logits, 1.0, self.entropy)
+            copies = self._resample(weights, rng, held=bool(kept))
+            log_z += _log_mean(logits)
+            trace.current().record(
+                "resampled",
+                particles=[particle[-1].event for particle in moved],
+                copies=copies,
+                effective=effective(weights),
+                log_z=log_z if self.corrected and not self.entropy else None,
+            )
+            prune(particle[-1] for particle, count in zip(moved, copies, strict=True) if count == 0)
+            cloud = [particle for particle, count in zip(moved, copies, strict=True) for _ in range(count)]
+            if not Leaves(self.problem, self.verifier).offer([*earlier, *(particle[-1] for particle in cloud)]):
+                break
+        return cloud
+
+    def vote(self, ended: Iterable[Path]) -> Answer:
+        """The weighted vote of the paths that have ended, as `Leaves.answer`."""
+        leaves = Leaves(self.problem, self.verifier)
+        leaves.offer(ended)
+        return leaves.answer()
+
+    async def _extend(self, cloud: Sequence[Trajectory], whole: bool) -> list[Trajectory]:
+        going = [particle[-1] for particle in cloud if not particle[-1].ended]
+        grown = await draw_steps(self.problem, self.model, going, whole=whole)
+        scored = iter(await score_paths(self.verifier, self.problem, grown, self.aggregate))
+        return [(*particle, particle[-1] if particle[-1].ended else next(scored)) for particle in cloud]
+
+    def _gain(self, particle: Trajectory) -> float:
+        """The log-weight of the particle's last step."""
+        return _logit(particle[-1]) - (_logit(particle[-2], 0.0) if self.corrected else 0.0)
+
+    def _resample(self, weights: Sequence[float], rng: Random, held: bool) -> list[int]:
+        """Copies of each; a first particle that is held has one more than it draws, so that it is never lost."""
+        if held:
+            first, *others = multinomial(self.n - 1, weights, rng)
+            return [first + 1, *others]
+        return (systematic if self.corrected else multinomial)(self.n, weights, rng)
 
 
 def _logit(path: Path, unknown: float = -inf) -> float:
