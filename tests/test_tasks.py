@@ -1,6 +1,7 @@
 """Every registered task: found by name, loaded in a fixed order, and its own gold answers are right."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ponder import tasks
 from ponder.errors import InputError
 from ponder.tasks import files
 from ponder.types import Problem, Sample, Task
+from ponder.verifiers.code import Code
 
 LOADABLE = [name for name in tasks.tasks.names() if tasks.get(name).splits and name != "simulated"]
 """Not `simulated`: its problems have no words, and its own tests cover them."""
@@ -17,7 +19,10 @@ LOADABLE = [name for name in tasks.tasks.names() if tasks.get(name).splits and n
 @pytest.fixture(params=LOADABLE)
 def task(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setenv("PONDER_DATA", str(data))
-    return tasks.get(request.param)
+    found = tasks.get(request.param)
+    if isinstance(found.verifier, Code) and shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    return found
 
 
 def first(task: Task, limit: int) -> list[Problem]:

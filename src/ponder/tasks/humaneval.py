@@ -24,7 +24,7 @@ def _load(split: str, limit: int | None) -> list[Problem]:
 def _problem(row: dict[str, Any]) -> Problem:
     prompt, entry = row["prompt"], row["entry_point"]
     # The prompt once more: a helper that a test calls (`encode_cyclic`) is the prompt's, and not the program's.
-    test = f"candidate_ = {entry}\n{prompt}\n{row['test']}\ncheck(candidate_)\n"
+    test = f"candidate_ = {entry}\n{prompt}\n{entry} = candidate_\n{row['test']}\ncheck({entry})\n"
     return Problem(
         id=row["task_id"].replace("HumanEval", "humaneval"),
         messages=(SYSTEM, Message("user", prompt)),

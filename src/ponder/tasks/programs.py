@@ -7,7 +7,9 @@ _FENCED = re.compile(r"```[ \t]*(?:python|py)?[ \t]*[0-9.]*[ \t]*\r?\n(.*?)(?:``
 
 def defines(program: str, name: str) -> bool:
     """Whether a line of the program defines the function (or the class, or the variable) `name`."""
-    return re.search(rf"^(?:(?:async )?def|class) {re.escape(name)}\b|^{re.escape(name)} *=", program, re.MULTILINE) is not None
+    return (
+        re.search(rf"^(?:(?:async )?def|class) {re.escape(name)}\b|^{re.escape(name)} *=(?!=)", program, re.MULTILINE) is not None
+    )
 
 
 def fenced(text: str, name: str | None) -> str | None:
