@@ -180,6 +180,22 @@ def test_a_model_that_writes_only_separators_is_stopped():
     assert model.tally.calls == 4
 
 
+def test_a_stop_of_the_tasks_own_ends_the_path():
+    task = replace(PROBLEM.task, stop=("\n",))
+    [path] = grow(Simulated(), [Path()], problem=replace(PROBLEM, task=task))
+    assert (path.ended, path.truncated, len(path.steps)) == (True, False, 1)
+
+
+def test_where_nobody_counts_tokens_a_step_does_not_end_the_path():
+    class Silent(Simulated):
+        async def stream(self, request):
+            async for chunk in super().stream(request):
+                yield replace(chunk, usage=None, token_ids=())
+
+    [path] = grow(Silent(steps=3, abilities=ONE_BY_ONE), [Path()], rounds=4)
+    assert (path.truncated, path.tokens, len(path.steps)) == (False, 0, 4)
+
+
 def test_a_path_of_many_steps_keeps_within_the_tasks_tokens():
     """The reference implementation of REBASE counts only a node's own step, so that its limit never binds."""
     task = replace(PROBLEM.task, max_tokens=14)

@@ -76,13 +76,16 @@ async def draw_steps(
     wanted = [path for path, count in zip(paths, each, strict=True) for _ in range(count)]
     try:
         grown = await _round(problem, model, wanted, temperature, whole)
-        for _ in range(_BLANKS):
-            blank = [place for place, path in enumerate(grown) if _is_blank(path)]
-            again = await _round(problem, model, [grown[place] for place in blank], temperature, whole)
-            for place, path in zip(blank, again, strict=True):
-                grown[place] = path
     except BudgetExhausted as refusal:
         return await _ending(problem, model, wanted, refusal)
+    for _ in range(_BLANKS):
+        blank = [place for place, path in enumerate(grown) if _is_blank(path)]
+        try:
+            again = await _round(problem, model, [grown[place] for place in blank], temperature, whole)
+        except BudgetExhausted:
+            break
+        for place, path in zip(blank, again, strict=True):
+            grown[place] = path
     return [replace(path, ended=True, truncated=True) if _is_blank(path) else path for path in grown]
 
 
@@ -285,8 +288,9 @@ def _child(problem: Problem, path: Path, drawn: Sample | BudgetExhausted) -> Pat
         return _failed(path, str(drawn))
     if drawn.error is not None:
         return replace(_failed(path, drawn.error), event=drawn.event)
-    task, tokens = problem.task, path.tokens + drawn.usage.completion
-    at_step = drawn.stop == task.step
+    task, counted = problem.task, drawn.usage_source != "reserved"  # the most that it can have been would end the path
+    tokens = path.tokens + (drawn.usage.completion if counted else 0)
+    at_step = drawn.stop == task.step and drawn.stop not in task.stop
     full = tokens >= task.max_tokens
     text = path.text + drawn.text + (task.step if at_step else "")
     step = text.removeprefix("".join(path.steps))
