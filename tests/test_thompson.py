@@ -89,4 +89,4 @@ def test_arms_keep_their_scores_whatever_group_they_move_to(observed):
         kept[arm].append(score)
     assert [moments.count for moments in arms.seen] == [len(scores) for scores in kept]
     assert sorted(arm for group in arms._groups.values() for arm in group.members) == list(range(10))
-    assert all(arms._groups[arms.seen[arm].count].members[arms._place[arm]] == arm for arm in range(10))
+    assert all(group.members[arms._place[arm]] == arm for group in arms._groups.values() for arm in group.members)

@@ -6,6 +6,7 @@ without making them all (see `Arms.pick`).
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import inf, sqrt
 from random import Random
 
@@ -61,48 +62,50 @@ def beta() -> Posterior:
 
 @dataclass(slots=True)
 class _Group:
-    """Arms with equally many scores. `ceiling`: no member has a greater mean or a greater spread."""
+    """Arms that are alike. The heaps hold (-mean, arm) and (-spread, arm), also of arms that have left."""
 
-    ceiling: Moments
     members: list[int] = field(default_factory=list)
+    means: list[tuple[float, int]] = field(default_factory=list)
+    spreads: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Arms:
-    """Arms with their scores, grouped by how many these are: in a group, the posteriors differ in mean and spread alone."""
+    """Arms with their scores, in groups: those that have equally many scores, with their means in the same quarter of [0, 1]."""
 
     def __init__(self) -> None:
         self.seen: list[Moments] = []
         self._place: list[int] = []
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[tuple[int, int], _Group] = {}
 
     def add(self, score: float) -> int:
         """One more arm, with its first score."""
         self.seen.append(Moments())
         self._place.append(-1)
-        self._observe(len(self.seen) - 1, score)
+        self._enter(len(self.seen) - 1, score)
         return len(self.seen) - 1
 
     def observe(self, arm: int, score: float) -> None:
-        members = self._groups[self.seen[arm].count].members
+        alike = _alike(self.seen[arm])
+        members = self._groups[alike].members
         self._swap(members, self._place[arm], len(members) - 1)
         members.pop()
         if not members:
-            del self._groups[self.seen[arm].count]
-        self._observe(arm, score)
+            del self._groups[alike]
+        self._enter(arm, score)
 
     def pick(self, posterior: Posterior, rng: Random) -> int:
         """The arm whose draw from its posterior is the highest of one independent draw for each arm.
 
         The tails u of a group's draws are generated in ascending order, each for a random arm that has none yet: of k uniform
-        numbers the least is 1 - V^(1/k). As soon as even the group's ceiling is below the best draw at u, so are all that remain,
-        and they are not made. So thousands of arms cost about as much as a few, and the law of the pick is exact.
+        numbers the least is 1 - V^(1/k). As soon as not even the group's ceiling is above the best draw at u, nor are any that
+        remain, and they are not made. So thousands of arms cost about as much as a few, and the law of the pick is exact.
         """
         best, chosen = -inf, -1
-        for group in self._groups.values():
-            tail = 0.0
+        for alike, group in self._groups.items():
+            tail, ceiling = 0.0, self._ceiling(alike)
             for left in range(len(group.members), 0, -1):
                 tail = 1 - (1 - tail) * rng.random() ** (1 / left)
-                if posterior(group.ceiling, min(tail, 0.5)) <= best:
+                if posterior(ceiling, min(tail, 0.5)) <= best:
                     break
                 self._swap(group.members, rng.randrange(left), left - 1)
                 arm = group.members[left - 1]
@@ -111,15 +114,27 @@ class Arms:
                     best, chosen = draw, arm
         return chosen
 
-    def _observe(self, arm: int, score: float) -> None:
+    def _enter(self, arm: int, score: float) -> None:
         seen = self.seen[arm]
         seen.add(score)
-        group = self._groups.setdefault(seen.count, _Group(Moments(seen.count, seen.mean, seen.spread)))
-        group.ceiling.mean = max(group.ceiling.mean, seen.mean)
-        group.ceiling.spread = max(group.ceiling.spread, seen.spread)
+        group = self._groups.setdefault(_alike(seen), _Group())
         self._place[arm] = len(group.members)
         group.members.append(arm)
+        heappush(group.means, (-seen.mean, arm))
+        heappush(group.spreads, (-seen.spread, arm))
+
+    def _ceiling(self, alike: tuple[int, int]) -> Moments:
+        """No arm of the group has a greater mean, or a greater spread."""
+        group = self._groups[alike]
+        for heap in (group.means, group.spreads):
+            while _alike(self.seen[heap[0][1]]) != alike:
+                heappop(heap)
+        return Moments(alike[0], -group.means[0][0], -group.spreads[0][0])
 
     def _swap(self, members: list[int], one: int, other: int) -> None:
         members[one], members[other] = members[other], members[one]
         self._place[members[one]], self._place[members[other]] = one, other
+
+
+def _alike(seen: Moments) -> tuple[int, int]:
+    return seen.count, int(4 * seen.mean)
