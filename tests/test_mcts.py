@@ -16,7 +16,7 @@ from ponder.errors import AbilityMissing, BudgetExhausted, InputError, ModelErro
 from ponder.models.simulated import Simulated
 from ponder.solve import solve, solve_sync
 from ponder.store import Store
-from ponder.strategies.mcts import Search, by_verifier, most_visited
+from ponder.strategies.mcts import Search, by_agreement, by_verifier, most_visited
 from ponder.strategies.steps import Path
 from ponder.tasks.simulated import problems
 from ponder.trace import Trace
@@ -119,12 +119,21 @@ def test_rollouts_need_no_verifier_of_unfinished_solutions():
     assert answer.answer == PROBLEM.reference
 
 
-def test_agreement_is_the_share_of_all_solutions_with_the_answer():
-    """rStar's reward: of k solutions with the answer a among n, each has k/n as the n-th one sees it."""
-    model = Simulated(accuracy=0.9, wrong=1, abilities=ONE_BY_ONE)
-    answer = solve_sync(PROBLEM, model=model, strategy="rstar", simulations=1)
-    assert [candidate.value for candidate in answer.candidates] == [1.0]
-    assert solve_sync(PROBLEM, model=model, strategy="rstar").answer == PROBLEM.reference
+def test_agreement_is_the_share_of_all_solutions_so_far_with_the_answer():
+    """The n-th solution's reward is k/n, where k of the first n solutions have its answer."""
+    model = Simulated(accuracy=0.5, wrong=2, abilities=ONE_BY_ONE)
+    search = Search(PROBLEM, model, by_agreement, uct, partial(room, width=3))
+
+    async def main():
+        for _ in range(40):
+            await search.round(1)
+
+    with trace.tracing(Trace()):
+        asyncio.run(main())
+    answers = [candidate.answer for _, candidate in search.finished]
+    shares = [answers[: n + 1].count(answer) / (n + 1) for n, answer in enumerate(answers)]
+    assert len(set(answers)) > 1
+    assert [candidate.value for _, candidate in search.finished] == pytest.approx(shares)
 
 
 def test_with_too_few_simulations_the_most_visited_path_is_brought_to_its_end():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -124,14 +125,19 @@ async def by_rollout(verifier: Verifier, aggregate: str, search: Search, paths: 
 async def by_agreement(search: Search, paths: list[Path]) -> list[Path]:
     """Rollouts, each scored by the share of all solutions so far that have its answer (0 without one): self-consistency."""
     ended = await rollouts(search, paths)
-    keys = [_key(search, search.problem.task.extract(search.problem, path.text)) for path in ended if path.error is None]
-    seen = keys + [_key(search, candidate.answer) for _, candidate in search.finished]
-    shares = iter([seen.count(key) / len(seen) if key is not None else 0.0 for key in keys])
-    return [path if path.error is not None else replace(path, score=Score(next(shares))) for path in ended]
+    earlier = [candidate.answer for _, candidate in search.finished]
+    given = [None if path.error else search.problem.task.extract(search.problem, path.text) for path in ended]
+    votes = Counter(search.problem.task.canonical(answer) for answer in earlier + given if answer is not None)
+    voters = len(earlier) + sum(path.error is None for path in ended)
+    return [
+        path if path.error else _agreed(path, 0.0 if answer is None else votes[search.problem.task.canonical(answer)] / voters)
+        for path, answer in zip(ended, given, strict=True)
+    ]
 
 
-def _key(search: Search, answer: str | None) -> str | None:
-    return None if answer is None else search.problem.task.canonical(answer)
+def _agreed(path: Path, share: float) -> Path:
+    trace.current().record("scored", path.event, verifier="agreement", value=share, steps=(), error=None)
+    return replace(path, score=Score(share))
 
 
 async def rollouts(search: Search, paths: list[Path]) -> list[Path]:
