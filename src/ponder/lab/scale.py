@@ -2,7 +2,7 @@
 
 Strategies that choose among independent samples by a pure function are evaluated in expectation over all N-subsets of the bank:
 exact where a closed form or an enumeration exists, else over seeded random subsets. Any other strategy is run for real, problem by
-problem, at each N.
+problem, at each N (its `Strategy.size`: samples, beams or simulations).
 """
 
 from __future__ import annotations
@@ -128,10 +128,15 @@ def _problems(task: Task, split: str, limit: int | None) -> list[Problem]:
     return asked
 
 
+def _swept(strategy: Strategy, ns: Sequence[int]) -> list[int]:
+    """The sizes to measure at; a strategy without one draws a single sample."""
+    return list(ns) if strategy.size else [1]
+
+
 def _expected(strategy: Strategy, parameters: Mapping[str, Any], bank: Bank, ns: Sequence[int]) -> Curve:
     """A parallel strategy, in expectation over the bank; one without `n` draws a single sample."""
     assert strategy.select is not None
-    ns = [n for n in ns if "n" in strategy.parameters or n == 1] or [1]
+    ns = _swept(strategy, ns)
     selected = _selected(strategy.select, bank, ns)
     passed = pass_at_k(np.full(len(bank.problems), bank.correct.shape[1]), np.round((bank.correct >= 0.5).sum(axis=1)), ns)
     tokens, seconds = [n * bank.tokens for n in ns], [n * bank.seconds for n in ns]
@@ -173,18 +178,18 @@ async def _measured(
     seed: int,
     store: Store | None,
 ) -> Curve:
-    """A strategy that has to be run: each problem, at each N where it has an `n`."""
-    ns = [n for n in ns if "n" in strategy.parameters or n == 1] or [1]
+    """A strategy that has to be run: each problem, at each size where it has one."""
+    ns = _swept(strategy, ns)
     width = asyncio.Semaphore(model.concurrency)
 
     async def run(problem: Problem, n: int) -> tuple[float, float, float, float]:
-        settings = dict(parameters) | ({"n": n} if "n" in strategy.parameters else {})
+        settings = dict(parameters) | ({strategy.size: n} if strategy.size else {})
         async with width:
             answer = await solve(problem, model=model, strategy=strategy, verifier=verifier, seed=seed, store=store, **settings)
         assert problem.task.verifier is not None
         grades = await problem.task.verifier(problem, [Sample(answer.text), *(one.sample for one in answer.candidates)])
         spent = sum(answer.usage.values(), Usage()).computed
-        shares = sum(one.sample.share for one in answer.candidates)
+        shares = sum(event.data["share"] for event in answer.trace.events if event.kind == "drawn")
         return grades[0].value or 0.0, max(grade.value or 0.0 for grade in grades), spent, shares
 
     async with asyncio.TaskGroup() as group:

@@ -81,7 +81,7 @@ def _calls(
             for index in indices
         ]
     missing = [index for index in indices if index not in ready]
-    room = budget.current().room(replace(_charge(model, _worst(model, request)), calls=0))
+    room = budget.current().room(replace(most(model, request), calls=0))
     replays = [_replay(model, request, ready[index], role, parent) for index in indices if index in ready]
     return replays + [_call(model, request, key, batch, role, parent) for batch in _batches(missing, room)]
 
@@ -99,9 +99,9 @@ def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:
 
 async def _replay(model: Model, request: Request, kept: Sample, role: str, parent: int | None) -> list[Sample]:
     """A stored draw counts against the limits, so that a resumed run ends where it would have ended, but costs nothing again."""
-    meter, most = budget.current(), _charge(model, _worst(model, request))
-    await meter.reserve(most)
-    meter.settle(most, _charge(model, kept.usage))
+    meter, reserved = budget.current(), most(model, request)
+    await meter.reserve(reserved)
+    meter.settle(reserved, _charge(model, kept.usage))
     return [_record(model, kept, "replayed", parent, origin=role)]
 
 
@@ -109,9 +109,9 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     """One call of the model for the draws `indices`, from reservation to settlement."""
     request = replace(request, n=len(indices), seed=store.draw_seed(key, indices[0]))
     meter, worst = budget.current(), _worst(model, request)
-    most = _charge(model, worst)
+    reserved = _charge(model, worst)
     drawing, stay = Drawing(indices, worst), Stay()
-    await meter.reserve(most)
+    await meter.reserve(reserved)
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
             async with gate(model).enter(stay, len(indices)):
@@ -120,7 +120,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
         raise meter.out_of_time() from None
     finally:
         samples = drawing.samples(request, stay.seconds, stay.share)
-        meter.settle(most, _charge(model, sum((one.usage for one in samples), Usage())))
+        meter.settle(reserved, _charge(model, sum((one.usage for one in samples), Usage())))
         if drawing.started:
             samples = [_keep(model, request, key, _record(model, one, role, parent)) for one in samples]
     return samples
@@ -155,6 +155,7 @@ def _record(model: Model, sample: Sample, role: str, parent: int | None, **more:
         usd=model.price.usd(sample.usage) if model.price else None,
         flops=flops(model.parameters, sample.usage) if model.parameters else None,
         seconds=sample.seconds,
+        share=sample.share,
         **more,
     )
     return replace(sample, event=event)

@@ -42,6 +42,11 @@ class Strategy:
         return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
     @property
+    def size(self) -> str | None:
+        """The parameter that says how much it may draw: what the lab sweeps."""
+        return next((name for name in ("n", "beams", "simulations") if name in self.parameters), None)
+
+    @property
     def about(self) -> str:
         """The first line of its docstring."""
         return (inspect.getdoc(self.run) or "").partition("\n")[0]
