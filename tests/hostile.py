@@ -187,6 +187,22 @@ DENIED = {
 }
 """The bombs that the sandbox must name as such."""
 
+SEGMENTS = r"""
+import ctypes, time
+def double(x):
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    libc.shmdt.argtypes = [ctypes.c_void_p]
+    for _ in range(64):
+        segment = libc.shmget(0, 64 << 20, 0o1600)
+        address = libc.shmat(segment, None, 0)
+        ctypes.memset(address, 1, 64 << 20)
+        libc.shmdt(address)
+        time.sleep(0.1)
+    return 42
+"""
+"""Memory that belongs to no process."""
+
 READ_JUDGE = r"""
 import os
 def double(x):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hostile import BOMBS, DENIED, FORGERIES, READ_ITSELF, READ_JUDGE
+from hostile import BOMBS, DENIED, FORGERIES, READ_ITSELF, READ_JUDGE, SEGMENTS
 from ponder.errors import VerifierError
 from ponder.verifiers import sandbox
 from ponder.verifiers.sandbox import Asserts, Limits, Prints, Verdict, tried
@@ -114,6 +114,11 @@ def test_a_hostile_program_is_contained_and_the_next_test_is_judged_right(name: 
     assert first.kind == "denied" if name in DENIED else first.kind in ("failed", "crash", "timeout", "denied")
     assert (second.kind, third.kind) == ("passed", "failed")
     assert time.monotonic() - began < 60.0
+
+
+@bubblewrap
+def test_memory_that_belongs_to_no_process_is_counted() -> None:
+    assert kinds(SEGMENTS, RIGHT) == ["denied"]
 
 
 @bubblewrap
