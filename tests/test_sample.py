@@ -148,12 +148,12 @@ def test_closing_the_draws_cancels_what_is_in_flight_and_bills_what_it_produced(
 
 
 def test_shares_of_the_busy_time_add_up_to_the_wall_time():
-    model = Simulated(abilities=ONE_BY_ONE, latency=0.001)
+    model = Simulated(abilities=ONE_BY_ONE, latency=0.005)
     drawn = draw(model, n=30)
     assert sum(one.share for one in drawn) == pytest.approx(max(one.seconds for one in drawn), rel=0.25)
     assert sum(one.seconds for one in drawn) > 5 * sum(one.share for one in drawn)
 
 
 def test_siblings_run_side_by_side():
-    wide, narrow = (Simulated(abilities=ONE_BY_ONE, latency=0.001, concurrency=width) for width in (32, 4))
+    wide, narrow = (Simulated(abilities=ONE_BY_ONE, latency=0.005, concurrency=width) for width in (32, 4))
     assert max(one.seconds for one in draw(wide, n=32)) < sum(one.share for one in draw(narrow, n=32)) / 2
