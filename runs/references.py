@@ -1,4 +1,4 @@
-"""Every reference solution of HumanEval and MBPP through the sandbox: python runs/references.py (PONDER_DATA or the hub)."""
+"""Every reference solution of the code tasks through the sandbox: python runs/references.py (PONDER_DATA or the hub)."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from ponder.types import Problem, Sample
 
 
 async def main() -> None:
-    for name in ("humaneval", "mbpp"):
+    for name in ("humaneval", "mbpp", "codecontests"):
         task = tasks.get(name)
         assert task.verifier is not None
         problems = [problem for split in task.splits for problem in task.load(split, None)]

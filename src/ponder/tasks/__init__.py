@@ -12,6 +12,7 @@ tasks: Registry[Task] = Registry(
         "arithmetic-8": "ponder.tasks.arithmetic:arithmetic_8",
         "arithmetic-12": "ponder.tasks.arithmetic:arithmetic_12",
         "arithmetic-16": "ponder.tasks.arithmetic:arithmetic_16",
+        "codecontests": "ponder.tasks.codecontests:codecontests",
         "countdown": "ponder.tasks.countdown:countdown_mixed",
         "countdown-3": "ponder.tasks.countdown:countdown_3",
         "countdown-4": "ponder.tasks.countdown:countdown_4",
