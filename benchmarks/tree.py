@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from ponder.strategies.ab_mcts import Adaptive
+from ponder.strategies.ab_mcts import Adaptive, aggregated
 from ponder.thompson import Moments, Posterior, beta, gaussian
 from ponder.tree import Tree, back_up, expand, select, uct
 
@@ -54,8 +54,8 @@ class Counted:
 
 
 OURS: dict[str, Callable[[], Plain | Adaptive]] = {
-    "ab-mcts gaussian": lambda: Adaptive(gaussian(), Random(0)),
-    "ab-mcts beta": lambda: Adaptive(beta(), Random(0)),
+    "ab-mcts gaussian": lambda: Adaptive(aggregated(gaussian()), Random(0)),
+    "ab-mcts beta": lambda: Adaptive(aggregated(beta()), Random(0)),
     "mcts uct": Plain,
 }
 
@@ -97,7 +97,7 @@ def compare(rounds: int, steps: int) -> None:
 def flatness(nodes: int, seed: int) -> None:
     print(f"\nby tenths of {nodes} nodes: microseconds a step, and posteriors evaluated")
     for kind, posterior in (("gaussian", Counted(gaussian())), ("beta", Counted(beta())), ("mcts uct", None)):
-        search: Plain | Adaptive = Plain() if posterior is None else Adaptive(posterior, Random(seed))
+        search: Plain | Adaptive = Plain() if posterior is None else Adaptive(aggregated(posterior), Random(seed))
         rng, line = Random(seed + 1), f"{kind:10}"
         for _ in range(10):
             before = posterior.calls if posterior else 0

@@ -13,7 +13,7 @@ from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.simulated import Simulated
 from ponder.solve import solve, solve_sync
-from ponder.strategies.ab_mcts import Adaptive
+from ponder.strategies.ab_mcts import Adaptive, aggregated, mixed
 from ponder.tasks.simulated import problems
 from ponder.thompson import beta, gaussian
 from ponder.tree import lineage
@@ -23,16 +23,17 @@ from ponder.verifiers.simulated import Process
 
 ONE_BY_ONE = Abilities(continues=True, usage=True)
 PROBLEM = problems(1)[0]
-BOTH = pytest.mark.parametrize("posterior", [gaussian, beta])
+MODELS = {"gaussian": aggregated(gaussian()), "beta": aggregated(beta()), "mixed": mixed}
+EACH = pytest.mark.parametrize("descend", MODELS.values(), ids=MODELS)
 
 
 def prm(model, **settings):
     return Process(model.chance, **settings)
 
 
-def grown(nodes, score, posterior=gaussian, seed=0):
+def grown(nodes, score, descend=MODELS["gaussian"], seed=0):
     """A tree of so many nodes; `score(parent's score or None, rng)` is the score of a new one."""
-    adaptive, scores, rng = Adaptive(posterior(), Random(seed)), [None], Random(seed + 1)
+    adaptive, scores, rng = Adaptive(descend, Random(seed)), [None], Random(seed + 1)
     for _ in range(nodes):
         parent = adaptive.choose()
         scores.append(score(scores[parent], rng))
@@ -44,10 +45,10 @@ def depths(adaptive):
     return [sum(1 for _ in lineage(adaptive.tree, node)) - 1 for node in range(1, len(adaptive.tree))]
 
 
-@BOTH
-def test_a_score_goes_to_its_parents_gen_and_to_every_ancestors_cont_and_child(posterior):
+@EACH
+def test_a_score_goes_to_its_parents_gen_and_to_every_ancestors_cont_and_child(descend):
     """GEN(n): the children's own scores; CONT(n): those of all nodes deeper below; arm of a child: its own and those below it."""
-    adaptive, scores = grown(120, lambda parent, rng: rng.random(), posterior)
+    adaptive, scores = grown(120, lambda parent, rng: rng.random(), descend)
     tree = adaptive.tree
     ancestors = [set(lineage(tree, node)) for node in range(len(tree))]
     for node, branches in enumerate(adaptive._branches):
@@ -61,16 +62,16 @@ def test_a_score_goes_to_its_parents_gen_and_to_every_ancestors_cont_and_child(p
     assert tree.visits[0] == 120
 
 
-@BOTH
-def test_with_useless_refinement_it_degenerates_to_repeated_sampling(posterior):
-    adaptive, _ = grown(200, lambda parent, rng: rng.random() if parent is None else 0.0, posterior)
+@pytest.mark.parametrize("descend", [MODELS["gaussian"], MODELS["beta"]], ids=["gaussian", "beta"])
+def test_with_useless_refinement_it_degenerates_to_repeated_sampling(descend):
+    adaptive, _ = grown(200, lambda parent, rng: rng.random() if parent is None else 0.0, descend)
     assert len(adaptive.tree.children[0]) > 180
     assert fmean(depths(adaptive)) < 1.1
 
 
-@BOTH
-def test_with_refinement_that_always_helps_it_goes_deep(posterior):
-    adaptive, _ = grown(200, lambda parent, rng: 0.1 if parent is None else parent + 0.1 * (1 - parent), posterior)
+@EACH
+def test_with_refinement_that_always_helps_it_goes_deep(descend):
+    adaptive, _ = grown(200, lambda parent, rng: 0.1 if parent is None else parent + 0.1 * (1 - parent), descend)
     assert len(adaptive.tree.children[0]) < 40
     assert fmean(depths(adaptive)) > 2
 
@@ -116,7 +117,8 @@ def test_it_outlives_failing_draws_and_says_so_when_all_fail():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [({"posterior": "normal"}, "`posterior` is one of gaussian, beta"), ({"at_once": 0}, "`at_once` must be")]
+    ("wrong", "message"),
+    [({"posterior": "normal"}, "`posterior` is one of gaussian, beta, mixed"), ({"at_once": 0}, "`at_once` must be")],
 )
 def test_wrong_parameters_are_named_before_anything_is_spent(wrong, message):
     model = Simulated()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 
 from ponder import answers, trace
 from ponder.errors import InputError, ModelError
+from ponder.mixed import predict
 from ponder.strategies import strategy
 from ponder.strategies.draw import answer, undecided
 from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
@@ -17,8 +19,6 @@ from ponder.tree import Tree, back_up, expand, lineage
 from ponder.types import Answer, Candidate, Message, Model, Problem, Verifier
 
 _IMPROVE = "Check your solution step by step, correct what is wrong in it, and give the whole solution again."
-
-_POSTERIORS = {"gaussian": gaussian, "beta": beta}
 
 
 @dataclass(slots=True)
@@ -33,23 +33,45 @@ class Branches:
     arms: Arms = field(default_factory=Arms)
 
 
-class Adaptive:
-    """A tree whose branching adapts to the scores (AB-MCTS with node aggregation); node 0 stands for the question."""
+Descend = Callable[[Branches, Random], int | None]
+"""Deeper, to which child of a node that has some; or None: wider, with a new one."""
 
-    def __init__(self, posterior: Posterior, rng: Random) -> None:
+
+def aggregated(posterior: Posterior) -> Descend:
+    """AB-MCTS-A: GEN and CONT draw from their posteriors, and if CONT wins, so do the children."""
+
+    def descend(here: Branches, rng: Random) -> int | None:
+        if posterior(here.fresh, rng.random()) >= posterior(here.deeper, rng.random()):
+            return None
+        return here.arms.pick(posterior, rng)
+
+    return descend
+
+
+def mixed(here: Branches, rng: Random) -> int | None:
+    """AB-MCTS-M: the highest draw of a mixed model, of which each child with what is below it is a group, and a new one another."""
+    drawn = predict(here.arms.seen, rng)
+    highest = drawn.index(max(drawn))
+    return highest if highest < len(here.arms.seen) else None
+
+
+class Adaptive:
+    """A tree whose branching adapts to the scores; node 0 stands for the question."""
+
+    def __init__(self, descend: Descend, rng: Random) -> None:
         self.tree = Tree()
-        self._posterior, self._rng = posterior, rng
+        self._descend, self._rng = descend, rng
         self._branches = [Branches()]
         self._arm = [-1]
 
     def choose(self) -> int:
-        """The node to give a child: at each node GEN and CONT draw from their posteriors, and if CONT wins, so do the children."""
+        """The node to give a child."""
         node = 0
         while self.tree.children[node]:
-            here = self._branches[node]
-            if self._draw(here.fresh) >= self._draw(here.deeper):
+            arm = self._descend(self._branches[node], self._rng)
+            if arm is None:
                 break
-            node = self.tree.children[node][here.arms.pick(self._posterior, self._rng)]
+            node = self.tree.children[node][arm]
         return node
 
     def add(self, parent: int, score: float) -> int:
@@ -64,26 +86,31 @@ class Adaptive:
             self._branches[above].deeper.add(score)
         return child
 
-    def _draw(self, seen: Moments) -> float:
-        return self._posterior(seen, self._rng.random())
+
+_MODELS: dict[str, Callable[[], Descend]] = {
+    "gaussian": lambda: aggregated(gaussian()),
+    "beta": lambda: aggregated(beta()),
+    "mixed": lambda: mixed,
+}
 
 
-@strategy("ab-mcts", paper="Inoue 2025 (AB-MCTS-A)", needs=("verifier",))
+@strategy("ab-mcts", paper="Inoue 2025", needs=("verifier",))
 async def ab_mcts(
     problem: Problem, model: Model, verifier: Verifier, *, n: int = 32, at_once: int = 4, posterior: str = "gaussian"
 ) -> Answer:
-    """Wider or deeper by Thompson sampling: adaptive-branching MCTS with node aggregation (AB-MCTS-A, Inoue et al. 2025).
+    """Wider or deeper by Thompson sampling: adaptive-branching MCTS (AB-MCTS-A and AB-MCTS-M, Inoue et al. 2025).
 
     Draws `n` solutions, each a fresh one or a revision of an earlier one, which the model is shown as its own answer; the highest
-    score wins. The `posterior` of an expected score is "gaussian" (normal-inverse-χ²) or "beta".
+    score wins. The `posterior` is that of node aggregation, "gaussian" (normal-inverse-χ²) or "beta", or the "mixed" model.
 
     Departs: `at_once` nodes are chosen from the same posteriors and drawn together, so the shape does not depend on which is done
-    first; a solution that fails, or that the verifier cannot judge, enters no posterior.
+    first; a solution that fails, or that the verifier cannot judge, enters no posterior; the mixed model is integrated on a grid,
+    not by a Markov chain, and no subtree is pruned.
     """
-    if posterior not in _POSTERIORS:
-        raise InputError(f"`posterior` is one of {', '.join(_POSTERIORS)}, and not {posterior!r}")
+    if posterior not in _MODELS:
+        raise InputError(f"`posterior` is one of {', '.join(_MODELS)}, and not {posterior!r}")
     check("last", at_once=at_once)
-    adaptive = Adaptive(_POSTERIORS[posterior](), Random(trace.current().seed))
+    adaptive = Adaptive(_MODELS[posterior](), Random(trace.current().seed))
     versions, found, leading, error = [Path()], list[Candidate](), None, None
     for begun in range(0, n, at_once):
         parents = [adaptive.choose() for _ in range(min(at_once, n - begun))]
