@@ -75,7 +75,7 @@ def arithmetic(length: int | None) -> Task:
         recognise=recognise,
         splits=generated.SPLITS,
         max_tokens=256,
-        temperature=1.0,
+        temperature=1.3,
         model="builtin:mini",
         exemplars=((question("12+7*3-5"), "12+7=19\n19*3=57\n57-5=52\nanswer 52"),),
         source="generated",

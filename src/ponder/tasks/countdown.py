@@ -103,7 +103,7 @@ def countdown(count: int | None) -> Task:
         recognise=recognise,
         splits=generated.SPLITS,
         max_tokens=128,
-        temperature=1.0,
+        temperature=0.8,
         model="builtin:mini",
         exemplars=((question((3, 7, 8, 8), 24), "8-7=1 left 3 8 1\n8*3=24 left 1 24\n24*1=24"),),
         source="generated",
