@@ -48,7 +48,7 @@ def test_an_endpoint_that_can_do_everything() -> None:
     assert all(body["max_tokens"] <= 32 for body in endpoint.bodies)
 
 
-@pytest.mark.parametrize("ability", [one.name for one in fields(Abilities) if one.name != "thinking"])
+@pytest.mark.parametrize("ability", [one.name for one in fields(Abilities) if one.name not in ("thinking", "usage_source")])
 def test_a_field_that_is_accepted_and_ignored_is_no_ability(ability: str) -> None:
     chat = run(probed(Endpoint(can=ALL - {ability})))
     assert chat.abilities == replace(EVERYTHING, **{ability: False})
