@@ -10,6 +10,7 @@ import ponder.models
 from ponder.models import gguf
 from ponder.models.openvino import OpenVINO
 from ponder.tasks import get
+from ponder.train.data import batch
 from ponder.types import Message, Problem, Request
 
 MINI = Path(ponder.models.__file__).with_name("mini.gguf")
@@ -91,6 +92,26 @@ def test_one_sample_often_fails_and_many_hardly_ever(model: OpenVINO) -> None:
     values = asyncio.run(run())
     assert 0.05 < sum(sum(map(bool, row)) for row in values) / (12 * 32) < 0.6
     assert sum(any(row) for row in values) >= 8
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from ponder.train import mini
+
+    def dies(seed: int, step: int, rows: int, width: int) -> object:
+        if step == 3:
+            raise KeyboardInterrupt
+        return batch(seed, step, rows, width)
+
+    recipe = mini.Recipe(steps=4, rows=1, width=256, keep=2)
+    whole = mini.train(recipe, tmp_path / "whole.pt").state_dict()
+    monkeypatch.setattr(mini, "batch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        mini.train(recipe, tmp_path / "killed.pt")
+    monkeypatch.undo()
+    resumed = mini.train(recipe, tmp_path / "killed.pt").state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_the_file_says_what_it_is() -> None:

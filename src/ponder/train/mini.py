@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Steps of `rows` x `width` tokens; AdamW, its rate rising over `warmup` steps to `peak`, then a cosine down to 5 % of it."""
+    """Steps of `rows` x `width` tokens; AdamW, its rate rising over `warmup` steps to `peak`, then a cosine down to 5 % of it.
+
+    A checkpoint is written every `keep` steps. Matrix products use `threads` threads: with another number, sums round otherwise.
+    """
 
     steps: int = 5500
     rows: int = 8
@@ -39,6 +42,7 @@ class Recipe:
     clip: float = 1.0
     seed: int = 1
     threads: int = 2
+    keep: int = 250
 
     def rate(self, step: int) -> float:
         cosine = (1 + math.cos(math.pi * step / self.steps)) / 2
@@ -64,7 +68,7 @@ def shape() -> LlamaConfig:
 
 
 def train(recipe: Recipe, checkpoint: Path) -> Any:
-    """The trained LlamaForCausalLM; goes on from `checkpoint` if it exists, and writes it every 250 steps."""
+    """The trained LlamaForCausalLM; goes on from `checkpoint` if it exists, and writes it every `recipe.keep` steps."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     model = LlamaForCausalLM(shape())
@@ -79,7 +83,7 @@ def train(recipe: Recipe, checkpoint: Path) -> Any:
             speed, left = recipe.rows * recipe.width / seconds, (recipe.steps - done) * seconds / 60
             log.info("step %d  loss %.4f  %.0f tokens/s  %.1f minutes left", done, sum(losses) / len(losses), speed, left)
             losses.clear()
-        if done % 250 == 0 or done == recipe.steps:
+        if done % recipe.keep == 0 or done == recipe.steps:
             _save(checkpoint, model, optimizer, done)
     return model
 
