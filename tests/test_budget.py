@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from ponder import budget
 from ponder.budget import Budget, Charge, Meter
 from ponder.errors import BudgetExhausted, InputError, ModelError, PonderError, PriceUnknown, VerifierError
-from ponder.models.simulated import Simulated
+from ponder.models.simulated import ABLE, Simulated
 from ponder.solve import solve
+from ponder.strategies import registry
 from ponder.tasks.simulated import problems
 from ponder.types import Abilities, Price
-from ponder.verifiers.simulated import Imperfect
+from ponder.verifiers.simulated import Imperfect, Process
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_which_draws_a_budget_admits_does_not_depend_on_concurrency():
     assert indices(1, 0.0) == indices(7, 0.0001) == indices(64, 0.0002) == list(range(len(indices(1, 0.0))))
 
 
-_STRATEGIES = ("direct", "chain-of-thought", "best-of-n", "self-consistency", "weighted-vote")
+_STRATEGIES = [name for name, one in registry.all().items() if one.run.__module__.startswith("ponder.")]
 _FAULTS = ("refuse", "break", "cut", "silent")
 
 
@@ -148,14 +150,15 @@ def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, f
         seed=seed,
         steps=2,
         faults=faults,
-        abilities=Abilities(n=batched),
+        abilities=replace(ABLE, n=batched),
         price=Price(0.01, 0.01),
         concurrency=concurrency,
     )
+    strategy = registry.get(name)
     problem = problems(1, seed)[0]
     limits = Budget(tokens, None if cents is None else cents / 100, None, calls)
-    verifier = Imperfect(problem.task.verifier)
-    settings = {} if name in ("direct", "chain-of-thought") else {"n": n}
+    verifier = Process(model.chance) if "continues" in strategy.needs else Imperfect(problem.task.verifier)
+    settings = {"beams": {"beams": 2 * n, "width": 2}, None: {}}.get(strategy.size, {strategy.size: n})
     settings |= {"model": model, "strategy": name, "verifier": verifier, "budget": limits, "max_tokens": max_tokens}
     with suppress(BudgetExhausted, ModelError, VerifierError):
         asyncio.run(solve(problem, seed=seed, **settings))
