@@ -1,7 +1,6 @@
 """The verifier `code`: one step a test, 1 only if all pass, and each distinct program tried once."""
 
 import asyncio
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from ponder.verifiers import code as code_module
 from ponder.verifiers import sandbox, verifiers
 from ponder.verifiers.code import Code
 from ponder.verifiers.sandbox import Asserts, Case, Verdict
+from walls import bubblewrap
 
 TESTS = (Asserts("assert double(1) == 2"), Asserts("assert double(2) == 4"))
 RIGHT, WRONG, BROKEN = "def double(x): return 2 * x", "def double(x): return 2", "def double(x)"
@@ -27,7 +27,7 @@ def scores(problem: Problem, *samples: Sample) -> list[Score]:
     return asyncio.run(Code()(problem, samples))
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+@bubblewrap
 def test_all_tests_must_pass_and_each_is_a_step() -> None:
     right, wrong, broken = scores(problem(*TESTS), Sample(RIGHT), Sample(WRONG), Sample(BROKEN))
     assert right == Score(1.0, (1.0, 1.0))

@@ -1,7 +1,6 @@
 """CodeContests: references pass by what they print, and the hub's rows become the same problems."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from ponder.tasks import files
 from ponder.tasks.codecontests import codecontests
 from ponder.types import Problem, Sample
 from ponder.verifiers.sandbox import Prints
+from walls import bubblewrap
 
 ROW = {
     "name": "1_A. Sum",
@@ -33,7 +33,7 @@ def test_the_problems_whose_reference_passes_are_kept(problems: list[Problem]) -
     assert all(problem.data["tests"] for problem in problems)
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+@bubblewrap
 def test_references_pass_and_another_problems_do_not(problems: list[Problem]) -> None:
     chosen = problems[::40]
 

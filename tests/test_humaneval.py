@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,7 @@ from ponder.errors import InputError
 from ponder.tasks.humaneval import humaneval
 from ponder.types import Problem, Sample, Score
 from ponder.verifiers.code import code
-
-bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+from walls import bubblewrap
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """MBPP: the published splits, reference solutions that pass, and completions in every usual shape."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ import pytest
 from ponder.errors import InputError
 from ponder.tasks.mbpp import SPLITS, mbpp
 from ponder.types import Problem, Sample, Score
-
-bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+from walls import bubblewrap
 
 
 @pytest.fixture(autouse=True)

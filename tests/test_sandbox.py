@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +14,7 @@ from hostile import BOMBS, DENIED, FORGERIES, READ_ITSELF, READ_JUDGE, SEGMENTS
 from ponder.errors import VerifierError
 from ponder.verifiers import sandbox
 from ponder.verifiers.sandbox import Asserts, Limits, Prints, Verdict, tried
-
-bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+from walls import bubblewrap
 
 QUICK = Limits(cpu=1, wall=4.0, memory=1 << 28)
 HONEST = "def double(x):\n    return x + x\n"

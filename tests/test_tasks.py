@@ -1,7 +1,6 @@
 """Every registered task: found by name, loaded in a fixed order, and its own gold answers are right."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from ponder.errors import InputError
 from ponder.tasks import files
 from ponder.types import Problem, Sample, Task
 from ponder.verifiers.code import Code
+from walls import MISSING
 
 LOADABLE = [name for name in tasks.tasks.names() if tasks.get(name).splits and name != "simulated"]
 """Not `simulated`: its problems have no words, and its own tests cover them."""
@@ -20,8 +20,8 @@ LOADABLE = [name for name in tasks.tasks.names() if tasks.get(name).splits and n
 def task(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setenv("PONDER_DATA", str(data))
     found = tasks.get(request.param)
-    if isinstance(found.verifier, Code) and shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed")
+    if isinstance(found.verifier, Code) and MISSING:
+        pytest.skip(MISSING)
     return found
 
 
