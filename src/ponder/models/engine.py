@@ -289,7 +289,7 @@ class Engine:
         """Computes and caches in float32 and does not quantise activations: else a draw depends on what runs beside it."""
         scheduler = self._genai.SchedulerConfig()
         scheduler.enable_prefix_caching = caching
-        scheduler.cache_size = cache_gigabytes() if caching else 1
+        scheduler.cache_size = cache_gigabytes(self._path) if caching else 1
         scheduler.max_num_seqs = 256
         scheduler.max_num_batched_tokens = 512
         properties = {
@@ -300,10 +300,14 @@ class Engine:
         return self._genai.ContinuousBatchingPipeline(str(self._path), scheduler, "CPU", properties)
 
 
-def cache_gigabytes() -> int:
-    """For the attention cache: a quarter of the machine's memory, between 1 and 8 GB. It is taken as it fills."""
+def cache_gigabytes(path: Path) -> int:
+    """For the attention cache: 1 GB and eight times the weights, at most 8 and a quarter of the machine's memory.
+
+    It is taken as it fills, and since prefixes stay cached it does fill: a small model must not take gigabytes for that.
+    """
+    weights = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(8, memory // 4 // 2**30))
+    return max(1, min(8, memory // 4 // 2**30, 1 + 8 * weights // 2**30))
 
 
 class Inbox:
