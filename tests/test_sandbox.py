@@ -86,6 +86,7 @@ def test_scripts_are_judged_by_what_they_print() -> None:
     )
     assert kinds(program, *cases) == ["passed", "failed", "crash", "crash", "failed"]
     assert kinds("exit()", Prints("", "")) == ["passed"]
+    assert kinds("import sys\nprint(1)\nsys.stdout.close()", Prints("", "1")) == ["passed"]
 
 
 @bubblewrap

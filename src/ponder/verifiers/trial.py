@@ -317,7 +317,8 @@ def witness(role: str, hear: int, say: int) -> None:
 
     def start() -> Any:
         exec(compile(json.loads(asked.readline()), "<program>", "exec"), vars(module))
-        sys.stdout.flush()
+        with contextlib.suppress(AttributeError, ValueError):  # it may have been closed, or replaced
+            sys.stdout.flush()
         return {name: value for name, value in vars(module).items() if not name.startswith("__")} if role == "library" else None
 
     def call(line: bytes) -> Any:
