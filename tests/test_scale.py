@@ -63,7 +63,7 @@ def test_the_imperfect_verifiers_ceiling_is_reached_and_not_passed():
     result = measure(model, ["best-of-n"], [1, 4, 16, 64], problems=150, verifier=judge)
     selected = [point["selected"] for point in result["curves"][0]["points"]]
     assert selected == pytest.approx([0.1, 0.2795, 0.4796, 0.5], abs=0.07)
-    assert not result["settings"]["verifier_reads_reference"]
+    assert result["settings"]["verifier_reads"] == "nothing"
 
 
 def test_exact_expectations_equal_the_selection_rules_themselves_on_random_subsets():

@@ -1,6 +1,7 @@
 """solve: from words to an answer with a bill, the anytime answer, and the reference that never leaks."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,22 @@ def test_a_verifier_that_says_it_reads_nothing_cannot_see_the_reference():
     answer = solve_sync(problems(1)[0], model=Simulated(), strategy="best-of-n", verifier=peek, n=2)
     assert [candidate.value for candidate in answer.candidates] == [0.0, 0.0]
     assert not answer.oracle
+
+
+def test_hidden_tests_are_seen_only_by_a_verifier_that_reads_them():
+    problem = replace(problems(1)[0], data={"tests": ("secret",), "entry": "f"})
+    seen = {}
+
+    def look(reads):
+        def grade(problem, text):
+            seen[reads] = sorted(problem.data)
+            return Score(1.0)
+
+        return Check("look", reads, grade)
+
+    answers = [solve_sync(problem, model=Simulated(), strategy="best-of-n(n=1)", verifier=look(r)) for r in ("nothing", "tests")]
+    assert seen == {"nothing": ["entry"], "tests": ["entry", "tests"]}
+    assert [answer.oracle for answer in answers] == [False, True]
 
 
 def test_a_verifier_that_cannot_tell_is_an_error_and_not_a_number():

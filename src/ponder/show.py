@@ -53,7 +53,7 @@ def bill(answer: Answer, what: str) -> None:
         f"{answer.strategy} on {answer.model}: {len(answer.candidates)} candidates, {answer.cost.tokens:,} tokens{usd}, "
         f"{answer.cost.seconds:.1f} s{', stopped by the budget' if answer.stopped == 'budget' else ''}"
         f"{', none of them good by its verifier' if all(one.value == 0 for one in answer.candidates) else ''}"
-        f"{', chosen by reading the reference (an oracle)' if answer.oracle else ''}",
+        f"{', chosen by reading the reference or hidden tests (an oracle)' if answer.oracle else ''}",
         style="dim", highlight=False,
     )  # fmt: skip
 

@@ -55,8 +55,10 @@ async def solve(
         )  # fmt: skip
         began = time.monotonic()
         with budgets.spending(limits), trace.tracing(record), stores.keeping(store):
-            answer = await _anytime(chosen(_blind(problem), engine, _bind(judge, problem), **settings | parameters), record)
-    oracle = judge is not None and judge.reads == "reference" and "verifier" in chosen.needs
+            answer = await _anytime(
+                chosen(_seen(problem, "nothing"), engine, _bind(judge, problem), **settings | parameters), record
+            )
+    oracle = judge is not None and judge.reads != "nothing" and "verifier" in chosen.needs
     record.record("answered", answer=answer.answer, text=answer.text, stopped=answer.stopped, oracle=oracle)
     return replace(
         answer,
@@ -113,9 +115,10 @@ def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None
     return replace(problem, task=task)
 
 
-def _blind(problem: Problem) -> Problem:
-    """The problem without its reference: what a strategy sees."""
-    return replace(problem, reference=None)
+def _seen(problem: Problem, reads: Reads) -> Problem:
+    """The problem as far as `reads` allows: a strategy, which reads nothing, sees neither the reference nor hidden tests."""
+    shown = problem.data if reads != "nothing" else {name: value for name, value in problem.data.items() if name != "tests"}
+    return replace(problem, reference=problem.reference if reads == "reference" else None, data=shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,10 @@ class _Bound:
 
 
 def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
-    """The verifier with the problem that it may see: the reference only if it says that it reads it."""
+    """The verifier with the problem that it may see."""
     if verifier is None:
         return None
-    seen = problem if verifier.reads == "reference" else _blind(problem)
-    return _Bound(verifier, seen, verifier.name, verifier.reads)
+    return _Bound(verifier, _seen(problem, verifier.reads), verifier.name, verifier.reads)
 
 
 async def _anytime(answering: Any, record: Trace) -> Answer:

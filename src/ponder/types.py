@@ -165,7 +165,8 @@ class Answer:
     """What a solve returns: the chosen candidate, all the others, why it stopped and what it cost.
 
     `answer` is the extracted final answer, `text` the whole completion it stands in. `usage` is by role (`policy`, `verifier`,
-    `judge`, and `replayed` for what came from the store at no cost). `oracle` is true when the choice read the reference answer.
+    `judge`, and `replayed` for what came from the store at no cost). `oracle` is true when the choice read the reference answer
+    or hidden tests.
     """
 
     answer: str | None
@@ -232,7 +233,7 @@ class Model(Protocol):
 
 
 class Verifier(Protocol):
-    """Who judges. `reads` says what it looks at besides the problem and the sample: with `reference`, selection is an *oracle*."""
+    """Who judges. `reads` says what it looks at besides the problem and the sample: unless `nothing`, selection is an *oracle*."""
 
     @property
     def name(self) -> str: ...

@@ -89,7 +89,7 @@ async def scale(
         "temperature": task.temperature,
         "max_tokens": task.max_tokens,
         "verifier": judge.name if judge else None,
-        "verifier_reads_reference": judge is not None and judge.reads == "reference",
+        "verifier_reads": judge.reads if judge else None,
         "samples": {"drawn": sum(not one.replayed for one in seen), "replayed": sum(one.replayed for one in seen)},
         "failed": sum(one.error is not None for one in seen),
     }
