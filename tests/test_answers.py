@@ -4,7 +4,7 @@ from fractions import Fraction
 from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ponder.answers import best, canonical, classes, final_answer, majority, weighted
@@ -110,6 +110,7 @@ def test_a_decimal_has_one_key_however_it_is_written(value: object) -> None:
     assert canonical(f"{value:,}00") == canonical(f"${value:f}$") == str(Fraction(str(value)))
 
 
+@example("\\")
 @given(st.text())
 def test_any_text_has_a_key_and_any_extracted_answer_stands_in_its_text(text: str) -> None:
     assert canonical(text) == canonical(f" {text} ")

@@ -134,7 +134,7 @@ def _last_number(text: str) -> str | None:
 def _plain(answer: str) -> str:
     if not answer.isascii():
         answer = "".join(_ascii_digit(character) for character in answer.translate(_MINUS))
-    text = _LAYOUT.sub("", _WRAPPER.sub(r"\1", answer))
+    text = _LAYOUT.sub("", _WRAPPER.sub(r"\1", answer.strip()))
     return _AROUND_OPERATOR.sub(r"\1", " ".join(text.split())).rstrip(".").strip()
 
 

@@ -42,9 +42,9 @@ class BudgetExhausted(BudgetError):
 
     def __init__(self, limit: str, allowed: float, spent: float, needed: float) -> None:
         self.limit, self.allowed, self.spent, self.needed = limit, allowed, spent, needed
+        more = f", and the next draw may need {needed:g} more" if needed else ""
         super().__init__(
-            f"the budget of {allowed:g} {limit} is exhausted: {spent:g} spent, and the next draw may need {needed:g} more; "
-            f"raise --budget, or lower --max-tokens"
+            f"the budget of {allowed:g} {limit} is exhausted: {spent:g} spent{more}; raise --budget, or lower --max-tokens"
         )
 
 
