@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
 from ponder import budget, store, trace
 from ponder.budget import Charge
@@ -15,6 +18,8 @@ from ponder.models.gate import Stay, gate
 from ponder.types import Model, Request, Sample, Usage
 
 _BATCH = 128  # the most draws asked for in one call: the usual limit on `n`
+
+_Call = asyncio.Task[list[Sample]]
 
 
 async def draws(
@@ -27,21 +32,28 @@ async def draws(
     then `BudgetExhausted` is raised. Closing the generator cancels what is in flight, and charges what it has produced.
     """
     _require(model, request)
+    calls = deque(_calls(model, request, list(indices), role, parent))
+    running, finished = set[_Call](), asyncio.Queue[_Call]()
     refusal: BudgetExhausted | None = None
-    tasks = [asyncio.ensure_future(call) for call in _calls(model, request, list(indices), role, parent)]
     try:
-        for done in asyncio.as_completed(tasks):
+        while calls or running:
+            while calls and len(running) < 2 * model.concurrency:
+                running.add(call := asyncio.create_task(calls.popleft()()))
+                call.add_done_callback(finished.put_nowait)
+            running.discard(call := await finished.get())
             try:
-                samples = await done
+                samples = call.result()
             except BudgetExhausted as error:
                 refusal = refusal or error
+                if not model.abilities.n:
+                    calls.clear()  # what one draw lacks, the next lacks too; of calls for many, a smaller one may fit
                 continue
             for sample in samples:
                 yield sample
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for call in running:
+            call.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
     if refusal is not None:
         trace.current().record("refused", limit=refusal.limit, allowed=refusal.allowed, spent=refusal.spent, needed=refusal.needed)
         raise refusal
@@ -69,21 +81,21 @@ def _require(model: Model, request: Request) -> None:
 
 def _calls(
     model: Model, request: Request, indices: Sequence[int], role: str, parent: int | None
-) -> list[Coroutine[None, None, list[Sample]]]:
+) -> Sequence[Callable[[], Coroutine[Any, Any, list[Sample]]]]:
     """The calls that give `indices`, in their order: a replay of each stored draw, else one draw a call, or many a call by `n`."""
     key, kept = store.key(model, request), store.current()
     ready = kept.samples(key, indices) if kept else {}
     if not model.abilities.n:
         return [
-            _replay(model, request, ready[index], role, parent)
+            partial(_replay, model, request, ready[index], role, parent)
             if index in ready
-            else _call(model, request, key, [index], role, parent)
+            else partial(_call, model, request, key, [index], role, parent)
             for index in indices
         ]
     missing = [index for index in indices if index not in ready]
     room = budget.current().room(replace(most(model, request), calls=0))
-    replays = [_replay(model, request, ready[index], role, parent) for index in indices if index in ready]
-    return replays + [_call(model, request, key, batch, role, parent) for batch in _batches(missing, room)]
+    replays = [partial(_replay, model, request, ready[index], role, parent) for index in indices if index in ready]
+    return replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
 
 
 def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:
