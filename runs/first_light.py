@@ -1,4 +1,4 @@
-"""The README's two curves: accuracy against compute on held-out problems, with the built-in reasoner. About 4 minutes on 2 cores.
+"""The README's two curves: accuracy against compute on held-out problems, with the built-in reasoner. About 6 minutes on 2 cores.
 
 python runs/first_light.py            # writes docs/first_light.md and docs/figures/*.svg
 """
