@@ -42,6 +42,11 @@ class Strategy:
         return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
     @property
+    def judged(self) -> bool:
+        """Whether it takes a verifier: one that does not need it does without where there is none."""
+        return "verifier" in inspect.signature(self.run).parameters
+
+    @property
     def size(self) -> str | None:
         """The parameter that says how much it may draw: what the lab sweeps."""
         return next((name for name in ("n", "beams", "simulations") if name in self.parameters), None)
@@ -56,11 +61,10 @@ class Strategy:
         if "continues" in self.needs and not model.abilities.continues:
             advice = f"`{self.name}` goes on from its own partial solutions; take best-of-n, or an engine that continues a message"
             raise AbilityMissing(model.name, "continues", advice)
-        if "verifier" not in self.needs:
-            return await self.run(problem, model, **checked)
-        if verifier is None:
+        if "verifier" in self.needs and verifier is None:
             raise InputError(f"the strategy `{self.name}` needs a verifier; name one with --verifier, or take self-consistency")
-        return await self.run(problem, model, verifier, **checked)
+        judges = (verifier,) if self.judged else ()
+        return await self.run(problem, model, *judges, **checked)
 
     def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with their declared types. Raises `InputError` for an unknown name or a value of another type."""
