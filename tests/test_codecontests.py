@@ -33,6 +33,13 @@ def test_the_problems_whose_reference_passes_are_kept(problems: list[Problem]) -
     assert all(problem.data["tests"] for problem in problems)
 
 
+def test_the_statements_examples_are_public_tests(problems: list[Problem]) -> None:
+    assert [len(problem.data["examples"]) for problem in problems] == [3] * 105
+    first = problems[0].data["examples"]
+    assert first == (Prints("5 2\n", "0\n"), Prints("9 5\n", "4\n"), Prints("3 3\n", "2\n"))
+    assert all(f"```\n{example.given}```" in problems[0].question for example in first)
+
+
 @bubblewrap
 def test_references_pass_and_another_problems_do_not(problems: list[Problem]) -> None:
     chosen = problems[::40]
@@ -53,6 +60,7 @@ def test_a_row_of_the_hub_is_the_same_kind_of_problem(monkeypatch: pytest.Monkey
     (problem,) = codecontests.load("test", None)
     assert problem.id == "codecontests/1_A. Sum"
     assert problem.data["tests"] == (Prints("1 2\n", "3\n"), Prints("2 2\n", "4\n"))
+    assert problem.data["examples"] == (Prints("1 2\n", "3\n"),)
     assert problem.reference == "print(sum(map(int, input().split())))"
     assert codecontests.extract(problem, " ") is None
 

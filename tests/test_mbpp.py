@@ -64,6 +64,7 @@ def test_the_prompt_is_the_published_one() -> None:
         "You are an expert Python programmer, and here is your task: Write a python function to remove"
     )
     assert 'assert remove_Occ("hello","l") == "heo"' in problem.question
+    assert problem.data["examples"] == problem.data["tests"], "what the prompt shows is what grades"
 
 
 def test_an_unknown_split_is_named() -> None:

@@ -4,6 +4,8 @@ A local file holds the 120 smallest with their tests; without it, the hub's `tes
 """
 
 import json
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ponder.errors import InputError
@@ -21,6 +23,9 @@ SYSTEM = Message(
 PYTHON3 = 3
 """The hub's number for the language of a solution."""
 
+_EXAMPLE = re.compile(r"\*\*Input\*\*:\n```\n(.*?)```\s+\*\*Output\*\*:\n```\n(.*?)```", re.DOTALL)
+"""How a statement of the local file shows an example."""
+
 
 def _load(split: str, limit: int | None) -> list[Problem]:
     if split not in codecontests.splits:
@@ -34,11 +39,13 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the hub in the form of the local file."""
     solutions = zip(row["solutions"]["language"], row["solutions"]["solution"], strict=True)
     kinds = ("public_tests", "private_tests", "generated_tests")
+    tests = {kind: list(zip(row[kind]["input"], row[kind]["output"], strict=True)) for kind in kinds}
     return {
         "id": row["name"],
         "statement": row["description"],
         "reference_python": next((solution for language, solution in solutions if language == PYTHON3), None),
-        "tests": [pair for kind in kinds for pair in zip(row[kind]["input"], row[kind]["output"], strict=True)],
+        "tests": [pair for kind in kinds for pair in tests[kind]],
+        "examples": tests["public_tests"],
     }
 
 
@@ -49,13 +56,18 @@ def _sound(row: dict[str, Any]) -> bool:
 
 
 def _problem(row: dict[str, Any]) -> Problem:
+    examples = row["examples"] if "examples" in row else _EXAMPLE.findall(row["statement"])
     return Problem(
         id=f"codecontests/{row['id']}",
         messages=(SYSTEM, Message("user", row["statement"])),
         task=codecontests,
         reference=row["reference_python"],
-        data={"tests": tuple(Prints(given, expected) for given, expected in row["tests"])},
+        data={"tests": _cases(row["tests"]), "examples": _cases(examples)},
     )
+
+
+def _cases(pairs: Iterable[Sequence[str]]) -> tuple[Prints, ...]:
+    return tuple(Prints(given, expected) for given, expected in pairs)
 
 
 def _extract(_problem: Problem, text: str) -> str | None:

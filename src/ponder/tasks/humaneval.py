@@ -1,5 +1,9 @@
 """HumanEval: functions to be written after their signature and docstring (Chen et al. 2021); 164 problems, split `test`."""
 
+import ast
+import builtins
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from ponder.errors import InputError
@@ -12,6 +16,8 @@ from ponder.verifiers.sandbox import Asserts
 SYSTEM = Message("system", "Complete the Python function. Answer with the whole function in one ```python block.")
 STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 """Where the published evaluation ends a bare completion (Chen et al. 2021, section 2.1)."""
+
+_SHOWN = r"(?P<call>%s\(.*\))\s*(?:#\s*)?(?:=+>|==?|-+>|➞|(?:should )?returns?:?)\s*(?P<value>\S.*)"
 
 
 def _load(split: str, limit: int | None) -> list[Problem]:
@@ -30,8 +36,42 @@ def _problem(row: dict[str, Any]) -> Problem:
         messages=(SYSTEM, Message("user", prompt)),
         task=humaneval,
         reference=prompt + row["canonical_solution"],
-        data={"tests": (Asserts(test),), "prompt": prompt, "entry": entry},
+        data={"tests": (Asserts(test),), "examples": tuple(_examples(prompt, entry)), "prompt": prompt, "entry": entry},
     )
+
+
+def _examples(prompt: str, entry: str) -> Iterator[Asserts]:
+    """What the docstring shows of the function, as tests: `>>> f(2)` above its value, or `f(2) == 4`, also with ->, => or returns.
+
+    Right or wrong, they are what the prompt says; those whose value is no Python literal are left out.
+    """
+    lines = [line.strip() for line in prompt[prompt.rindex(f"def {entry}") :].splitlines()[1:]]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        shown = re.search(_SHOWN % re.escape(entry), line)
+        pairs = [(line[3:].strip(), following)] if line.startswith(">>>") else []
+        pairs += [(shown["call"], shown["value"])] if shown else []
+        for call, value in pairs:
+            plain = {"true": "True", "false": "False"}.get(value.rstrip("."), value.rstrip("."))
+            if _is_runnable(call, prompt) and _is_literal(plain):
+                yield Asserts(f"assert ({call}\n) == ({plain}\n)")
+                break
+
+
+def _is_runnable(call: str, prompt: str) -> bool:
+    """Whether it is Python, of names that the prompt or the language defines."""
+    try:
+        names = [node.id for node in ast.walk(ast.parse(call, mode="eval")) if isinstance(node, ast.Name)]
+    except (SyntaxError, ValueError):
+        return False
+    return all(hasattr(builtins, name) or defines(prompt, name) for name in names)
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _extract(problem: Problem, text: str) -> str | None:

@@ -25,15 +25,15 @@ def _load(split: str, limit: int | None) -> list[Problem]:
 
 
 def _problem(row: dict[str, Any]) -> Problem:
-    asserts = row["test_list"]
     hides = tuple(name for name in re.findall(r"^def (\w+)", row["code"], re.MULTILINE) if hasattr(builtins, name))
+    tests = tuple(Asserts(test, hides) for test in row["test_list"])
     question = f"You are an expert Python programmer, and here is your task: {row['text']} Your code should pass these tests:\n\n"
     return Problem(
         id=f"mbpp/{row['task_id']}",
-        messages=(Message("user", question + "\n".join(asserts) + "\n"),),
+        messages=(Message("user", question + "\n".join(row["test_list"]) + "\n"),),
         task=mbpp,
         reference=row["code"],
-        data={"tests": tuple(Asserts(test, hides) for test in asserts), "setup": row["test_setup_code"]},
+        data={"tests": tests, "examples": tests, "setup": row["test_setup_code"]},
     )
 
 
