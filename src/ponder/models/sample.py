@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from ponder import budget, store, trace
 from ponder.budget import Charge
@@ -15,11 +16,16 @@ from ponder.cost.flops import flops
 from ponder.errors import AbilityMissing, BudgetExhausted, PriceUnknown
 from ponder.models.drawing import Drawing
 from ponder.models.gate import Stay, gate
+from ponder.trace import Trace
 from ponder.types import Model, Request, Sample, Usage
+
+T = TypeVar("T")
 
 _BATCH = 128  # the most draws asked for in one call: the usual limit on `n`
 
 _Call = asyncio.Task[list[Sample]]
+
+_claimed: WeakKeyDictionary[Trace, Counter[str]] = WeakKeyDictionary()
 
 
 async def draws(
@@ -62,6 +68,26 @@ async def draws(
 async def sample(model: Model, request: Request, n: int = 1, *, role: str = "policy", parent: int | None = None) -> list[Sample]:
     """`n` draws in the order of their indices. Raises as `draws` does, and what was drawn by then is in the trace and the store."""
     return sorted([one async for one in draws(model, request, range(n), role=role, parent=parent)], key=lambda one: one.index)
+
+
+def claim(model: Model, request: Request, count: int) -> list[int]:
+    """The next indices that this solve has not drawn for the request; greedy draws are all alike and share the first."""
+    if request.temperature == 0:
+        return [0] * count
+    key, claimed = store.key(model, request), _claimed.setdefault(trace.current(), Counter())
+    claimed[key] += count
+    return list(range(claimed[key] - count, claimed[key]))
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order; when one fails, or this is cancelled, none is left running."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _require(model: Model, request: Request) -> None:

@@ -6,26 +6,19 @@ A step ends at the task's separator, which stands on the text again, so that the
 
 from __future__ import annotations
 
-import asyncio
 import functools
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from math import prod
 from operator import itemgetter
 from statistics import fmean
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
-from ponder import answers, budget, store, trace
+from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
-from ponder.models.sample import draws, most
+from ponder.models.sample import claim, draws, most, together
 from ponder.strategies.draw import answer, ask, undecided
-from ponder.trace import Trace
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
-
-T = TypeVar("T")
 
 _BLANKS = 3  # separators in a row that a model may write before its path is taken as stuck
 _AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {"last": itemgetter(-1), "min": min, "prod": prod, "mean": fmean}
@@ -236,8 +229,8 @@ async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], tempe
     siblings: dict[tuple[Request, int | None], list[int]] = {}
     for place, path in enumerate(paths):
         siblings.setdefault((_request(problem, path, temperature, whole), path.event), []).append(place)
-    drawn = await _together(
-        _draw(model, request, _claim(model, request, len(places)), event) for (request, event), places in siblings.items()
+    drawn = await together(
+        _draw(model, request, claim(model, request, len(places)), event) for (request, event), places in siblings.items()
     )
     grown, refusals = list(paths), list[BudgetExhausted]()
     for places, results in zip(siblings.values(), drawn, strict=True):
@@ -257,18 +250,6 @@ def _request(problem: Problem, path: Path, temperature: float | None, whole: boo
         temperature=asked.temperature if temperature is None else temperature,
         stop=asked.stop if whole else tuple(dict.fromkeys((*asked.stop, task.step))),
     )
-
-
-_claimed: WeakKeyDictionary[Trace, Counter[str]] = WeakKeyDictionary()
-
-
-def _claim(model: Model, request: Request, count: int) -> list[int]:
-    """The next indices that this solve has not drawn for the request; greedy draws are all alike and share the first."""
-    if request.temperature == 0:
-        return [0] * count
-    key, claimed = store.key(model, request), _claimed.setdefault(trace.current(), Counter())
-    claimed[key] += count
-    return list(range(claimed[key] - count, claimed[key]))
 
 
 async def _draw(model: Model, request: Request, indices: list[int], parent: int | None) -> list[Sample | BudgetExhausted]:
@@ -319,14 +300,3 @@ def _sample(path: Path) -> Sample:
     return Sample(
         path.text.removeprefix(before), prefix=before, finish_reason="length" if path.truncated else "stop", event=path.event
     )
-
-
-async def _together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results in order; when one fails, or this is cancelled, none is left running."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
