@@ -81,6 +81,20 @@ def weighted(candidates: Iterable[Candidate], canonical: Canonical) -> Candidate
     return _first(max(classes(scored, canonical).values(), key=_weight, default=None))
 
 
+def borda(candidates: Iterable[Candidate], canonical: Canonical, power: float = 0.5) -> Candidate | None:
+    """The first member of the class with the greatest sum of (N - r + 1)**power, r a candidate's rank by score among all N scored.
+
+    The vote of Kang et al. 2025 (self-certainty): power 0 is the majority, and the best score wins as power grows. Candidates
+    without an answer rank last and do not vote; of equal scores the earlier ranks higher; ties as in `majority`.
+    """
+    scored = [candidate for candidate in candidates if candidate.value is not None]
+    ranked = sorted(scored, key=lambda one: (one.answer is None, -(one.value or 0.0), _index(one)))
+    weights = {_index(one): (1 - place / len(ranked)) ** power for place, one in enumerate(ranked)}
+    return _first(
+        max(classes(ranked, canonical).values(), key=lambda members: fsum(weights[_index(one)] for one in members), default=None)
+    )
+
+
 def best(candidates: Iterable[Candidate]) -> Candidate | None:
     """The candidate with the highest score; ties go to the earliest. Unscored ones never win: None if there are no others."""
     scored = [(candidate.value, -candidate.sample.index, candidate) for candidate in candidates if candidate.value is not None]

@@ -129,6 +129,7 @@ class _Bound:
     seen: Problem
     name: str
     reads: Reads
+    logprobs: bool
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - it is bound to its own
         return await self.verifier(self.seen, samples)
@@ -138,7 +139,7 @@ def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
     """The verifier with the problem that it may see."""
     if verifier is None:
         return None
-    return _Bound(verifier, _seen(problem, verifier.reads), verifier.name, verifier.reads)
+    return _Bound(verifier, _seen(problem, verifier.reads), verifier.name, verifier.reads, getattr(verifier, "logprobs", False))
 
 
 async def _anytime(answering: Any, record: Trace) -> Answer:

@@ -15,7 +15,7 @@ from ponder.lab.statistics import Floats, Ints
 from ponder.models.sample import draws
 from ponder.strategies.draw import ask
 from ponder.trace import Trace
-from ponder.types import Candidate, Model, Problem, Sample, Score, Verifier
+from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def draw_bank(
     async def row(problem: Problem) -> tuple[list[Sample], list[Score], list[Score]]:
         async with width:
             with trace.tracing(Trace(seed)):
-                samples = await _drawn(problem, model, n, drawn)
+                samples = await _drawn(model, ask(problem, verifier=verifier), n, drawn)
             return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
 
     async with asyncio.TaskGroup() as group:
@@ -74,9 +74,9 @@ async def draw_bank(
     return _bank(problems, model, n, [done.result() for done in rows])
 
 
-async def _drawn(problem: Problem, model: Model, n: int, drawn: Callable[[Sample], None]) -> list[Sample]:
+async def _drawn(model: Model, request: Request, n: int, drawn: Callable[[Sample], None]) -> list[Sample]:
     samples: list[Sample] = []
-    async with aclosing(draws(model, ask(problem), range(n))) as stream:
+    async with aclosing(draws(model, request, range(n))) as stream:
         async for sample in stream:
             samples.append(sample)
             drawn(sample)

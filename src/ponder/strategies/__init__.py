@@ -89,6 +89,7 @@ registry: Registry[Strategy] = Registry(
         "best-of-n": "ponder.strategies.parallel:best_of_n",
         "self-consistency": "ponder.strategies.parallel:self_consistency",
         "weighted-vote": "ponder.strategies.parallel:weighted_vote",
+        "borda-vote": "ponder.strategies.parallel:borda_vote",
         "beam": "ponder.strategies.beam:beam",
         "lookahead": "ponder.strategies.beam:lookahead",
         "dvts": "ponder.strategies.beam:dvts",

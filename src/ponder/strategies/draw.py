@@ -14,10 +14,14 @@ from ponder.strategies import Select
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Verifier
 
 
-def ask(problem: Problem, prefix: str = "") -> Request:
-    """The request that asks `problem` as its task samples; the run's seed comes from the trace."""
-    task = problem.task
-    return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=trace.current().seed)
+def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) -> Request:
+    """The request that asks `problem` as its task samples; the run's seed comes from the trace.
+
+    It asks for log-probabilities where the verifier reads them, which it says by a true attribute `logprobs`.
+    """
+    task, reads = problem.task, getattr(verifier, "logprobs", False)
+    seed = trace.current().seed
+    return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=seed, logprobs=reads)
 
 
 async def draw(problem: Problem, model: Model, n: int, verifier: Verifier | None = None) -> AsyncGenerator[Candidate, None]:
@@ -26,7 +30,7 @@ async def draw(problem: Problem, model: Model, n: int, verifier: Verifier | None
     Failed draws are in the trace and are left out here. Raises `ModelError` when all of them failed.
     """
     failed: list[Sample] = []
-    async with aclosing(draws(model, ask(problem), range(n))) as samples:
+    async with aclosing(draws(model, ask(problem, verifier=verifier), range(n))) as samples:
         async for sample in samples:
             if sample.error is not None:
                 failed.append(sample)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ponder import answers
 from ponder.strategies import strategy
@@ -34,3 +35,12 @@ async def self_consistency(problem: Problem, model: Model, *, n: int = 16) -> An
 async def weighted_vote(problem: Problem, model: Model, verifier: Verifier, *, n: int = 16) -> Answer:
     """Draw `n` samples, add up the scores of those that agree, and return the heaviest answer ("best-of-N weighted")."""
     return await choose(problem, model, n, answers.weighted, verifier)
+
+
+@strategy("borda-vote", paper="Kang 2025", needs=("verifier",))
+async def borda_vote(problem: Problem, model: Model, verifier: Verifier, *, n: int = 16, power: float = 0.5) -> Answer:
+    """Draw `n` samples that vote by the rank of their scores, (n - r + 1)**power (Kang et al. 2025); power 0 is self-consistency.
+
+    Departs from the paper: any verifier's scores, of which self-certainty is one.
+    """
+    return await choose(problem, model, n, partial(answers.borda, power=power), verifier)
