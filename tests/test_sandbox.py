@@ -62,6 +62,38 @@ def double(x):
 
 
 @bubblewrap
+def test_cases_tried_together_have_the_verdicts_of_cases_tried_apart() -> None:
+    program = """
+import os
+def f(x):
+    if x == 1:
+        os._exit(0)
+    while x == 2:
+        pass
+    return x if x != 3 else 1 / 0
+"""
+    cases = [Asserts(f"assert f({x}) == {x % 6}") for x in (0, 1, 4, 3, 5, 2, 0, 7)]
+    apart = [one.kind for one in asyncio.run(tried(program, cases, QUICK))]
+    assert apart == ["passed", "crash", "passed", "crash", "passed", "timeout", "passed", "failed"]
+    assert [one.kind for one in asyncio.run(tried(program, cases, QUICK, together=True))] == apart
+    assert [one.kind for one in asyncio.run(tried("def f(x", cases, QUICK, together=True))] == ["crash"] * 8
+    scripts = [Prints("1", "2"), Prints("2", "5"), Prints("x", ""), Prints("3", "6")]
+    found = asyncio.run(tried("print(2 * int(input()))", scripts, QUICK, together=True))
+    assert [one.kind for one in found] == ["passed", "failed", "crash", "passed"]
+
+
+@bubblewrap
+def test_a_hostile_test_forges_no_verdict_but_its_own_judges() -> None:
+    """Tests may be written by a model too: theirs is the judge's process, and however much they say, a case has one verdict."""
+    loud = (
+        'import os\nfor fd in range(64):\n    try: os.write(fd, b\'["passed", ""]\\n\' * 99)\n    except OSError: pass\nos._exit(0)'
+    )
+    mute = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    found = asyncio.run(tried(HONEST, [RIGHT, Asserts(mute), RIGHT, WRONG, Asserts(loud)], QUICK, together=True))
+    assert [one.kind for one in found] == ["passed", "crash", "passed", "failed", "passed"]
+
+
+@bubblewrap
 def test_plain_data_come_back_as_they_are() -> None:
     program = (
         "import math, collections\ndef same(x): return x\nclass Node:\n    pass\nroot = Node()\ndef known(x): return x is root\n"
@@ -94,6 +126,7 @@ def test_scripts_are_judged_by_what_they_print() -> None:
 def test_a_pass_cannot_be_forged(program: str) -> None:
     hard = Asserts("assert double(21) == 42 and all([double(21) == 42]) and isinstance(double(21), str) is False")
     assert kinds(program, hard, Prints("", "zebra")).count("passed") == 0
+    assert all(one.kind != "passed" for one in asyncio.run(tried(program, [hard, hard], QUICK, together=True)))
 
 
 @bubblewrap

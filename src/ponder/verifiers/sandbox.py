@@ -75,14 +75,19 @@ class Verdict:
     detail: str = ""
 
 
-async def tried(program: str, cases: Sequence[Case], limits: Limits = Limits(), unsafe: bool = False) -> list[Verdict]:
+async def tried(
+    program: str, cases: Sequence[Case], limits: Limits = Limits(), unsafe: bool = False, together: bool = False
+) -> list[Verdict]:
     """The program's verdict for each case; each is tried in processes of its own, all in one sandbox.
+
+    With `together` the cases share processes as long as none goes wrong otherwise than by a wrong answer or an exception: a hundred
+    times as fast, but what the program remembers from one case it still knows in the next.
 
     When this returns, or is cancelled, nothing of the sandbox is alive. One runs per core; the others wait. Raises VerifierError if
     there is no bubblewrap or it cannot start, unless `unsafe`: then nothing is limited but time and each process's memory.
     """
     trial = [_python(), "-S", "-s", "-P", "-B", "-c", _trial()]
-    request = json.dumps([program, [asdict(case) for case in cases], asdict(limits)]).encode() + b"\n"
+    request = json.dumps([program, [asdict(case) for case in cases], asdict(limits), together]).encode() + b"\n"
     async with _place():
         reply, complaint = await _run(trial if unsafe else [*_walls(limits.disk), *trial], request, len(cases) * limits.wall)
     try:

@@ -4,7 +4,8 @@ Three kinds of process share no memory, so that a program can fail in every way 
 
 - the *clerk*, process 1 of the sandbox, which none of the others can signal, trace or read: it starts a judge for each test, keeps
   the time and the memory, kills whatever is left after each test, and alone holds the descriptor that verdicts leave by;
-- the *judge*, forked for each test, knows the expected answers, and runs the test's own code;
+- the *judge*, forked for each test, knows the expected answers, and runs the test's own code; for tests that are tried together it
+  lives until one goes wrong otherwise than by a wrong answer;
 - the *witness*, a new interpreter, runs the program and knows nothing else. It is called through a pipe, and only plain data come
   back: its patched builtins, or an object equal to everything, do not reach the judge.
 """
@@ -19,7 +20,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -46,8 +47,10 @@ def clerk() -> None:
         if not part:
             os._exit(1)
         request += part
-    program, cases, limits = json.loads(request)
-    verdicts = [_try(program, case, limits) for case in cases]
+    program, cases, limits, together = json.loads(request)
+    verdicts = list[Verdict]()
+    while len(verdicts) < len(cases):
+        verdicts += _try(program, cases[len(verdicts) :][: None if together else 1], limits)
     with open(1, "wb") as out:
         out.write(json.dumps(verdicts).encode())
 
@@ -60,30 +63,45 @@ def _conceal() -> None:
         ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 
 
-def _try(program: str, case: dict[str, Any], limits: Limits) -> Verdict:
+def _try(program: str, cases: list[dict[str, Any]], limits: Limits) -> list[Verdict]:
+    """The verdicts of one judge: at least one, and the last may be that it was ended."""
     verdicts, stand = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(verdicts)
-        _judge(program, case, limits, stand)
+        _judge(program, cases, limits, stand)
     os.close(stand)
-    verdict = _watch(verdicts, limits)
+    given = list(_watch(verdicts, len(cases), limits))
     os.close(verdicts)
     _end(pid)
-    return verdict
+    return given
 
 
-def _watch(verdicts: int, limits: Limits) -> Verdict:
-    end = time.monotonic() + limits["wall"]
+def _watch(verdicts: int, count: int, limits: Limits) -> Iterator[Verdict]:
+    """Up to `count` verdicts as they come, each within the wall time; the last may be why the judge was ended.
+
+    A judge that ends by itself after some verdicts leaves the next case to another one.
+    """
+    end, heard, left = time.monotonic() + limits["wall"], b"", count
     while time.monotonic() < end:
         ready, _, _ = select.select([verdicts, 0], [], [], POLL)
         if 0 in ready:
             os._exit(1)  # whoever asked is gone
         if ready:
-            return _read_verdict(os.read(verdicts, select.PIPE_BUF))
+            part = os.read(verdicts, select.PIPE_BUF)
+            *lines, heard = (heard + part).split(b"\n")
+            yield from map(_read_verdict, lines[:left])
+            left -= len(lines)
+            over = not part or len(heard) > select.PIPE_BUF
+            if over and left == count:
+                yield "crash", "the test's process was ended"
+            if over or left <= 0:
+                return
+            end = time.monotonic() + limits["wall"] if lines else end
         if os.getpid() == 1 and _memory() > limits["memory"]:
-            return "denied", f"its processes together used more than {limits['memory'] / 2**20:.0f} MiB of memory"
-    return "timeout", f"not done after {limits['wall']:g} s"
+            yield "denied", f"its processes together used more than {limits['memory'] / 2**20:.0f} MiB of memory"
+            return
+    yield "timeout", f"not done after {limits['wall']:g} s"
 
 
 def _read_verdict(text: bytes) -> Verdict:
@@ -91,7 +109,7 @@ def _read_verdict(text: bytes) -> Verdict:
         kind, detail = json.loads(text)
         return str(kind), str(detail)
     except (ValueError, TypeError):
-        return "crash", "the test's process was ended"
+        return "crash", "the test's process spoke nonsense"
 
 
 def _memory() -> int:
@@ -134,7 +152,11 @@ class Ended(Testimony):
     """The witness's process ended by itself, without a fault: for a script, that is as it should be."""
 
 
-def _judge(program: str, case: dict[str, Any], limits: Limits, stand: int) -> NoReturn:
+class Raised(Testimony):
+    """The program raised an exception: it can be called again."""
+
+
+def _judge(program: str, cases: list[dict[str, Any]], limits: Limits, stand: int) -> NoReturn:
     try:
         os.setsid()
         void = os.open(os.devnull, os.O_RDWR)
@@ -142,9 +164,8 @@ def _judge(program: str, case: dict[str, Any], limits: Limits, stand: int) -> No
             os.dup2(void, descriptor)
         _limit(limits)
         sys.set_int_max_str_digits(0)
-        verdict = _verdict(program, case, limits)
-        detail = verdict[1][:LONGEST_DETAIL]
-        os.write(stand, json.dumps((verdict[0], detail)).encode())
+        for kind, detail in _verdicts(program, cases, limits):
+            os.write(stand, json.dumps((kind, detail[:LONGEST_DETAIL])).encode() + b"\n")
     finally:
         os._exit(0)
 
@@ -161,20 +182,26 @@ def _limit(limits: Limits) -> None:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
 
-def _verdict(program: str, case: dict[str, Any], limits: Limits) -> Verdict:
-    try:
-        if "code" in case:
-            witness = Witness(program, limits)
-            exec(compile(case["code"], "<test>", "exec"), {"__name__": "test", **witness.names(case["hides"])})
-        else:
-            printed = _printed(program, case["given"], limits)
-            if not _same(printed, case["expected"]):
-                return "failed", f"it printed {printed[:60]!r}, and not {case['expected'][:60]!r}"
-    except Testimony as error:
-        return error.kind, str(error)
-    except BaseException as error:  # noqa: BLE001 - a test fails by raising, whatever it raises
-        return "failed", f"{type(error).__name__}: {error}".removesuffix(": ")
-    return "passed", ""
+def _verdicts(program: str, cases: list[dict[str, Any]], limits: Limits) -> Iterator[Verdict]:
+    """One for each case, up to the first that leaves no program to ask."""
+    library: Witness | None = None
+    for case in cases:
+        try:
+            if "code" in case:
+                library = library or Witness(program, limits)
+                exec(compile(case["code"], "<test>", "exec"), {"__name__": "test", **library.names(case["hides"])})
+                yield "passed", ""
+            else:
+                printed = _printed(program, case["given"], limits)
+                wrong = f"it printed {printed[:60]!r}, and not {case['expected'][:60]!r}"
+                yield ("passed", "") if _same(printed, case["expected"]) else ("failed", wrong)
+        except Raised as error:
+            yield error.kind, str(error)
+        except Testimony as error:
+            yield error.kind, str(error)
+            return
+        except BaseException as error:  # noqa: BLE001 - a test fails by raising, whatever it raises
+            yield "failed", f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class Witness:
@@ -182,6 +209,7 @@ class Witness:
 
     def __init__(self, program: str, limits: Limits, files: tuple[int, int] | None = None) -> None:
         self.limits = limits
+        self._defined: dict[str, Any] | Raised | None = None
         hear, tell = os.pipe()
         listen, say = os.pipe()
         os.set_inheritable(hear, True)
@@ -215,7 +243,7 @@ class Witness:
             described, refused = value
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Testimony("crash", f"the program's process answered nonsense: {line[:60]!r}") from error
-        raise Testimony("denied" if refused else "crash", str(described))
+        raise Raised("denied" if refused else "crash", str(described))
 
     def _wait(self) -> None:
         """Wait for its end; raises Testimony unless that was a clean one."""
@@ -230,7 +258,14 @@ class Witness:
 
     def names(self, hides: Container[str]) -> dict[str, Any]:
         """What the program defines; of what would hide a builtin from the test, only what `hides` allows."""
-        return {name: value for name, value in self.hear().items() if name in hides or not hasattr(builtins, name)}
+        if self._defined is None:
+            try:
+                self._defined = self.hear()
+            except Testimony as error:  # it would begin no better another time
+                self._defined = Raised(error.kind, str(error))
+        if isinstance(self._defined, Raised):
+            raise self._defined
+        return {name: value for name, value in self._defined.items() if name in hides or not hasattr(builtins, name)}
 
     def _decode(self, value: Any) -> Any:
         return decode(value, lambda reference: Reference(self, reference))
