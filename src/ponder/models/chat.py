@@ -10,19 +10,14 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 
 import aiohttp
 import msgspec
-from yarl import URL
 
-from ponder.errors import AbilityMissing, InputError, ProtocolError
+from ponder.errors import AbilityMissing, InputError
 from ponder.models import wire
-from ponder.models.connection import Connections, Timeout
-from ponder.models.connection import failure as broken
-from ponder.models.refusal import Refusal, refused
+from ponder.models.connection import Connections, Timeout, accept, address, again
+from ponder.models.refusal import Refusal
 from ponder.models.reply import Reply
-from ponder.models.retry import Retry, retry_after
+from ponder.models.retry import Retry
 from ponder.types import Abilities, Chunk, Price, Request
-
-PER_MESSAGE = 16  # tokens that a chat template writes around one more message; ChatML and Llama 3 write 5
-ERROR_BYTES = 65536
 
 PROBE = "if the endpoint can do it after all, probe it (`ponder.models.abilities.probe`)"
 ADVICE = {
@@ -61,20 +56,10 @@ class Chat:
     dialect: wire.Dialect = field(default_factory=wire.Dialect)
 
     def __post_init__(self) -> None:
-        base = URL(self.url)
-        if base.scheme not in {"http", "https"} or not base.host:
-            raise InputError(
-                f"an endpoint's URL begins with http:// or https:// and a host, not `{base.scheme}://{base.host or ''}`"
-            )
-        if self.concurrency < 1:
-            raise InputError(f"concurrency must be at least 1: {self.concurrency}")
-        headers = {"Content-Type": "application/json", "User-Agent": "ponder"}
-        if self.api_key:
-            headers["Authorization"] = f"Bearer {self.api_key}"
-        self._connections = Connections(headers, self.concurrency)
+        base, self._shown = address(self.url)
+        self._connections = Connections(self.api_key, self.concurrency)
         path = ("chat", "completions") if self.api == "chat" else ("completions",)
         self._target = base.joinpath(*path).with_query(base.query)
-        self._shown = str(base.with_user(None).with_query(None)).rstrip("/")  # the rest of a URL may hold secrets
         if self.api == "completions":
             self.abilities = replace(self.abilities, continues=True)
 
@@ -88,13 +73,8 @@ class Chat:
         return f"{self.api}:{self.name}"
 
     def prompt_tokens(self, request: Request) -> int:
-        """An upper bound without a tokenizer: a token is at least one UTF-8 byte, and the template adds a bounded number of tokens.
-
-        Bytes of all contents and of the prefix, `PER_MESSAGE` for each message, and `dialect.overhead` for the call.
-        """
-        texts = [message.content for message in request.messages] + [request.prefix]
-        written = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-        return written + PER_MESSAGE * len(request.messages) + self.dialect.overhead
+        """An upper bound without a tokenizer: `wire.longest`, with the dialect's overhead for the call."""
+        return wire.longest(request, self.dialect.overhead)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Draw. Attempts are repeated only until something was produced.
@@ -124,7 +104,8 @@ class Chat:
                 except (Refusal, aiohttp.ClientError, TimeoutError, OSError) as error:
                     if reply.complete:
                         break  # only the usage is lost
-                    await self._again(error, attempt, reply.started, deadline)
+                    retries = Retry(times=0) if reply.started else self.retries
+                    await again(self.name, error, attempt, retries, self.timeout, deadline)
             for chunk in reply.end():
                 yield chunk
 
@@ -147,14 +128,10 @@ class Chat:
     def _post(
         self, session: aiohttp.ClientSession, request: Request, dialect: wire.Dialect, deadline: float
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send one attempt. A whole answer is silent until it comes, so only a stream can be idle."""
+        """Send one attempt."""
         streams = self._streams(request)
         fields = wire.body(request, self.model, self.api, self.abilities, dialect, streams)
-        limits = aiohttp.ClientTimeout(
-            total=max(deadline - asyncio.get_running_loop().time(), 0.001),
-            sock_connect=self.timeout.connect,
-            sock_read=self.timeout.idle if streams else None,
-        )
+        limits = self.timeout.until(deadline, streams)
         try:
             data = _encoder.encode(fields)
         except UnicodeEncodeError as error:
@@ -166,25 +143,11 @@ class Chat:
         return self.streaming and not request.prompt_logprobs
 
     async def _accept(self, response: aiohttp.ClientResponse, dialect: wire.Dialect, secrets: tuple[str, ...]) -> None:
-        """Raise the error that an answer with an error status, or with a page for people, stands for."""
-        if response.status == 200 and response.content_type != "text/html":
-            return
-        if response.status == 200:
-            raise ProtocolError(
-                f"`{self.name}` answered with an HTML page: is `{self._shown}` the URL of its API, and not of its site?"
-            )
-        body = await response.content.read(ERROR_BYTES)
-        error = refused(self.name, response.status, body, retry_after(response.headers.get("Retry-After")), secrets)
-        if error.status == 400 and b"max_completion_tokens" in body and self.api == "chat":
-            error.passing = dialect.limit == "max_tokens"
-            self.dialect = replace(self.dialect, limit="max_completion_tokens")
-        raise error
-
-    async def _again(self, error: Exception, attempt: int, started: bool, deadline: float) -> None:
-        """Sleep until the next attempt, or raise the error if there must be none."""
-        failure = error if isinstance(error, Refusal) else broken(self.name, error, self.timeout)
-        wait = self.retries.wait(attempt, failure.after)
-        left = deadline - asyncio.get_running_loop().time()
-        if started or not failure.passing or attempt >= self.retries.times or wait > left:
-            raise failure from None  # aiohttp's own errors may hold the URL with its query, and the headers
-        await asyncio.sleep(wait)
+        """Raise what `accept` does; the refusal of a field that other endpoints want is passing, and it is remembered."""
+        try:
+            await accept(response, self.name, self._shown, secrets)
+        except Refusal as error:
+            if error.status == 400 and "max_completion_tokens" in str(error) and self.api == "chat":
+                error.passing = dialect.limit == "max_tokens"
+                self.dialect = replace(self.dialect, limit="max_completion_tokens")
+            raise

@@ -13,7 +13,7 @@ WINDOW = 12  # so many equal characters in a row are a quotation
 ADVICE = {
     401: "give a valid API key",
     403: "this API key may not use this model",
-    404: "check the model's name, and that the URL ends where `/chat/completions` is to follow",
+    404: "check the model's name, and that the URL ends before `/chat/completions`, `/pooling` or what else is asked",
     429: "lower the concurrency, or raise the limit at the vendor",
 }
 

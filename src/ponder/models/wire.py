@@ -14,6 +14,8 @@ from ponder.types import Abilities, Request, Usage
 
 Api = Literal["chat", "completions"]
 
+PER_MESSAGE = 16  # tokens that a chat template writes around one more message; ChatML and Llama 3 write 5
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -151,6 +153,16 @@ def body(request: Request, model: str, api: Api, abilities: Abilities, dialect: 
             running = {"continuous_usage_stats": True} if dialect.running_usage and request.n == 1 else {}
             fields["stream_options"] = {"include_usage": True} | running
     return fields
+
+
+def longest(request: Request, overhead: int) -> int:
+    """The most tokens that a prompt can have: a token is at least one UTF-8 byte, and the template adds a bounded number of them.
+
+    Bytes of all contents and of the prefix, `PER_MESSAGE` for each message, and `overhead` for the call.
+    """
+    texts = [message.content for message in request.messages] + [request.prefix]
+    written = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return written + PER_MESSAGE * len(request.messages) + overhead
 
 
 def prompt(request: Request) -> str:
