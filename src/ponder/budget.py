@@ -2,7 +2,8 @@
 
 A draw that does not fit beside what is in flight waits for others to settle, in order of arrival, and is refused with
 `BudgetExhausted` only when it could not fit even then. Settling never costs more than was reserved, so *which* draws a budget
-admits depends on their order and their own lengths alone, not on concurrency. The meter is ambient (a context variable) and nests:
+admits depends on their order and their own lengths alone, not on concurrency. (A verifier's draws go ahead of the policy's that
+wait: what is judged first then depends on what finishes first.) The meter is ambient (a context variable) and nests:
 what a stage spends, the whole spends too.
 """
 
@@ -126,17 +127,18 @@ class Meter:
         ]
         return max(0.0, min(rooms, default=float("inf")))
 
-    async def reserve(self, most: Charge) -> None:
-        """Set `most` aside, waiting for draws in flight to settle if need be. Every `reserve` needs its `settle`.
+    async def reserve(self, most: Charge, *, ahead: bool = False) -> None:
+        """Set `most` aside, waiting, `ahead` of others or behind, for draws in flight to settle. Every `reserve` needs its `settle`.
 
         Raises `BudgetExhausted` when it cannot fit even after everything in flight has settled, or when time is up.
         """
         self._refuse(most)
-        if not self._waiting and self._fits(most):
+        if (ahead or not self._waiting) and self._fits(most):
             self._take(most)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((self, most, turn))
+        queue = self._waiting.appendleft if ahead else self._waiting.append
+        queue((self, most, turn))
         try:
             async with asyncio.timeout_at(None if self.deadline == float("inf") else self.deadline):
                 await turn

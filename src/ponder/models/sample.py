@@ -149,7 +149,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     meter, worst = budget.current(), _worst(model, request)
     reserved = _charge(model, worst)
     drawing, stay = Drawing(indices, worst), Stay()
-    await meter.reserve(reserved)
+    await meter.reserve(reserved, ahead=role != "policy")  # a candidate that is never judged was drawn for nothing
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
             async with gate(model).enter(stay, len(indices)):

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from ponder import trace
-from ponder.errors import ModelError, VerifierError
+from ponder.errors import BudgetExhausted, ModelError, VerifierError
 from ponder.models.sample import draws
 from ponder.strategies import Select
-from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Verifier
+from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Verifier
 
 
 def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) -> Request:
@@ -43,12 +43,22 @@ async def draw(problem: Problem, model: Model, n: int, verifier: Verifier | None
 
 
 async def judge(problem: Problem, candidate: Candidate, verifier: Verifier) -> Candidate:
-    """The candidate with its score, which goes into the trace."""
-    [score] = await verifier(problem, [candidate.sample])
-    trace.current().record(
-        "scored", candidate.sample.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
-    )
+    """The candidate with its score."""
+    [score] = await scores(problem, [candidate.sample], verifier)
     return replace(candidate, score=score)
+
+
+async def scores(problem: Problem, samples: Sequence[Sample], verifier: Verifier) -> list[Score]:
+    """The verifier's score of each sample, which goes into the trace; what the budget has no room to judge is unknown."""
+    try:
+        given = await verifier(problem, samples)
+    except BudgetExhausted as refusal:
+        given = [Score(None, error=str(refusal))] * len(samples)
+    for sample, score in zip(samples, given, strict=True):
+        trace.current().record(
+            "scored", sample.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
+        )
+    return given
 
 
 async def choose(problem: Problem, model: Model, n: int, select: Select, verifier: Verifier | None = None) -> Answer:
@@ -61,7 +71,7 @@ async def choose(problem: Problem, model: Model, n: int, select: Select, verifie
         chosen = select(candidates, canonical)
         if chosen is not None:
             leading = trace.lead(answer(chosen, candidates))
-    return leading or undecided(candidates, verifier)
+    return marked(leading or undecided(candidates, verifier))
 
 
 def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
@@ -70,10 +80,20 @@ def answer(chosen: Candidate, candidates: Sequence[Candidate]) -> Answer:
     return Answer(chosen.answer, chosen.sample.prefix + chosen.sample.text, ordered)
 
 
+def refused() -> BudgetExhausted | None:
+    """The first refusal of the budget in this solve."""
+    return next((BudgetExhausted(**event.data) for event in trace.current().events if event.kind == "refused"), None)
+
+
+def marked(decided: Answer) -> Answer:
+    """The answer, said to be stopped by the budget if that refused a draw."""
+    return replace(decided, stopped="budget") if refused() else decided
+
+
 def undecided(candidates: Sequence[Candidate], verifier: Verifier | None) -> Answer:
     """No candidate could be chosen: none has an answer to vote on, so the first one's text is returned; or none could be judged."""
     first = min(candidates, key=lambda candidate: candidate.sample.index)
-    if verifier is not None and all(candidate.value is None for candidate in candidates):
+    if verifier is not None and not refused() and all(candidate.value is None for candidate in candidates):
         why = first.score.error if first.score else None
         raise VerifierError(f"`{verifier.name}` could judge none of {len(candidates)} candidates; the first because: {why}")
     return answer(first, candidates)

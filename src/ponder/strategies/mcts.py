@@ -12,8 +12,8 @@ from typing import TypeVar
 from ponder import answers, trace
 from ponder.errors import InputError, ModelError, VerifierError
 from ponder.strategies import strategy
-from ponder.strategies.draw import answer, undecided
-from ponder.strategies.steps import Path, check, draw_steps, marked, score_paths, solution
+from ponder.strategies.draw import answer, marked, undecided
+from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
 from ponder.tree import Rule, Tree, back_up, expand, hold, lineage, puct, redraw, release, room, select, uct
 from ponder.types import Answer, Candidate, Model, Problem, Score, Verifier
 

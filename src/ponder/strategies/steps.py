@@ -17,7 +17,7 @@ from statistics import fmean
 from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.sample import claim, draws, most, together
-from ponder.strategies.draw import answer, ask, undecided
+from ponder.strategies.draw import answer, ask, marked, refused, scores, undecided
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
 
 _BLANKS = 3  # separators in a row that a model may write before its path is taken as stuck
@@ -101,13 +101,8 @@ async def score_paths(verifier: Verifier, problem: Problem, paths: Sequence[Path
     Failed paths are not judged.
     """
     sound = [path for path in paths if path.error is None]
-    given = await verifier(problem, [_sample(path) for path in sound]) if sound else []
-    scores = [_doubted(path, aggregated(score, aggregate)) for path, score in zip(sound, given, strict=True)]
-    for path, score in zip(sound, scores, strict=True):
-        trace.current().record(
-            "scored", path.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
-        )
-    judged = iter(scores)
+    given = await scores(problem, [_sample(path) for path in sound], verifier) if sound else []
+    judged = iter([_doubted(path, aggregated(score, aggregate)) for path, score in zip(sound, given, strict=True)])
     return [path if path.error is not None else replace(path, score=next(judged)) for path in paths]
 
 
@@ -170,8 +165,12 @@ class Leaves:
     def answer(self) -> Answer:
         """The weighted vote among the leaves.
 
-        Where there are none, raises `VerifierError` if the verifier could not judge unfinished paths, else `ModelError`.
+        Where there are none, raises `BudgetExhausted` if the budget refused a draw, `VerifierError` if the verifier could not judge
+        unfinished paths, else `ModelError`.
         """
+        refusal = refused()
+        if not self._candidates and refusal:
+            raise refusal
         if not self._candidates and self._doubt:
             raise VerifierError(
                 f"`{self._verifier.name}` cannot judge unfinished solutions: {self._doubt}; "
@@ -187,12 +186,6 @@ def solution(problem: Problem, path: Path, index: int) -> Candidate:
     """The candidate that a path is which has ended."""
     sample = Sample(path.text, index, "length" if path.truncated else "stop", Usage(completion=path.tokens), event=path.event)
     return Candidate(sample, problem.task.extract(problem, path.text), path.score)
-
-
-def marked(decided: Answer) -> Answer:
-    """The answer, said to be stopped by the budget if that refused a draw."""
-    refused = any(event.kind == "refused" for event in trace.current().events)
-    return replace(decided, stopped="budget") if refused else decided
 
 
 def check(aggregate: str, **positive: float) -> None:

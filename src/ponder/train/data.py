@@ -1,6 +1,8 @@
 """Training data without end: worked solutions from the tasks' own generators, packed into rows of tokens."""
 
 import random
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,21 +42,34 @@ def example(rng: random.Random) -> tuple[str, str]:
     return _countdown(rng) if rng.random() < 0.8 else _arithmetic(rng)
 
 
-def batch(seed: int, step: int, rows: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tokens and labels of one training step, each (rows, width): a function of seed and step, so a resumed run sees the same."""
-    rng = random.Random(f"{seed}/{step}")
-    tokens, labels = np.zeros((rows, width), np.int64), np.full((rows, width), IGNORED, np.int64)
+Label = TypeVar("Label", bound=np.generic)
+
+
+def packed(
+    examples: Iterator[tuple[list[int], list[Any]]], rows: int, width: int, ignored: Label
+) -> tuple[NDArray[np.int64], NDArray[Label]]:
+    """Rows of tokens and of a label for each, both (rows, width), filled with whole examples; `ignored` labels what is left."""
+    tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), ignored)
     filled, misses = [0] * rows, 0
     while misses < rows:
-        asked, solution = example(rng)
-        prompt, answer = [BOS, *encode(asked + "\n")], [*encode(solution), EOS]
-        end = len(prompt) + len(answer)
-        row = next((row for row in range(rows) if filled[row] + end <= width), None)
+        ids, wanted = next(examples)
+        row = next((row for row in range(rows) if filled[row] + len(ids) <= width), None)
         if row is None:
             misses += 1
             continue
-        start = filled[row]
-        tokens[row, start : start + end] = prompt + answer
-        labels[row, start + len(prompt) : start + end] = answer
-        filled[row] += end
+        place = slice(filled[row], filled[row] + len(ids))
+        tokens[row, place], labels[row, place] = ids, wanted
+        filled[row] += len(ids)
     return tokens, labels
+
+
+def batch(seed: int, step: int, rows: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tokens and labels of one training step, each (rows, width): a function of seed and step, so a resumed run sees the same."""
+    return packed(_examples(random.Random(f"{seed}/{step}")), rows, width, np.int64(IGNORED))
+
+
+def _examples(rng: random.Random) -> Iterator[tuple[list[int], list[int]]]:
+    while True:
+        asked, solution = example(rng)
+        prompt, answer = [BOS, *encode(asked + "\n")], [*encode(solution), EOS]
+        yield prompt + answer, [IGNORED] * len(prompt) + answer

@@ -1,0 +1,127 @@
+"""Generative process reward models: a language model says of each step of a solution whether it is good or bad.
+
+The judgement is read from the log-probability of one token, so any engine will do. Each prefix of a chain is a draw of one token, and
+with prefix caching the draws of a chain cost together little more than one pass over it; a prefix is judged once a solve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import exp
+from weakref import WeakKeyDictionary
+
+from ponder import trace
+from ponder.errors import AbilityMissing, BudgetExhausted
+from ponder.models.sample import sample
+from ponder.trace import Trace
+from ponder.types import Message, Model, Problem, Reads, Request, Sample, Score
+
+Ask = Callable[[Problem, Sequence[str]], Request]
+"""The request whose next token judges the last of the steps."""
+
+GOOD, BAD = "+", "-"
+
+
+def marked(steps: Iterable[str]) -> str:
+    """The steps, one a line, each with the good mark behind it."""
+    return "".join(f"{step} {GOOD}\n" for step in steps)
+
+
+def inline(problem: Problem, steps: Sequence[str]) -> Request:
+    """The solution is the model's own text with a mark behind each step (`builtin:mini-prm`): the next token is the last one's."""
+    return Request(problem.messages, f"{marked(steps[:-1])}{steps[-1]} ")
+
+
+def turns(problem: Problem, steps: Sequence[str]) -> Request:
+    """The user tells one step a turn, the assistant answers each with a mark (RLHFlow 2024); the question stands in the first."""
+    told = [f"{problem.question} {steps[0]}", *steps[1:]]
+    said = [message for step in told[:-1] for message in (Message("user", step), Message("assistant", GOOD))]
+    return Request((*said, Message("user", told[-1])))
+
+
+def question(problem: Problem, steps: Sequence[str]) -> Request:
+    """Any instructed model is asked about the last step in words. The solution comes first, so that its prefixes are cached."""
+    written = "\n".join(steps)
+    asked = (
+        f"Problem:\n{problem.question}\n\nA solution, step by step, as far as it goes:\n{written}\n\n"
+        f"Is the last step right, and can it lead to the right answer? Reply with one character: {GOOD} for yes, {BAD} for no."
+    )
+    return Request((Message("user", asked),))
+
+
+def whole(problem: Problem, steps: Sequence[str]) -> Request:
+    """The same question about a whole solution: an outcome reward model."""
+    written = "\n".join(steps)
+    asked = (
+        f"Problem:\n{problem.question}\n\nA solution:\n{written}\n\n"
+        f"Is its final answer right? Reply with one character: {GOOD} for yes, {BAD} for no."
+    )
+    return Request((Message("user", asked),))
+
+
+FORMATS: dict[str, Ask] = {"inline": inline, "turns": turns, "question": question}
+
+
+@dataclass(frozen=True, slots=True)
+class Generative:
+    """Judges every step by the probability that `model` puts on the good mark behind it; the value is the last step's.
+
+    The greedy token's log-probability is read: of the good mark it is the value's, of the bad mark its complement's (exact for a
+    model trained to say nothing else); any other token is no judgement. With `outcome` only whole solutions are judged, in one
+    draw. The source of the format: Xiong et al. 2024 (RLHFlow); of judging by a token: Zhang et al. 2024 (GenRM).
+    """
+
+    model: Model
+    ask: Ask = inline
+    outcome: bool = False
+    name: str = "prm"
+    reads: Reads = "nothing"
+
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
+        """A score for each sample. What the budget refuses is unknown. Raises `AbilityMissing` without log-probabilities."""
+        if not self.model.abilities.logprobs:
+            raise AbilityMissing(self.model.name, "logprobs", "a judgement is read from log-probabilities; take judge:MODEL")
+        wanted = [self._requests(problem, one) for one in samples]
+        known = _known.setdefault(trace.current(), {})
+        fresh = {(self.model.name, request): one.event for one, asked in zip(samples, wanted, strict=True) for request in asked}
+        keys = [key for key in fresh if key not in known]
+        read = await asyncio.gather(*(self._read(request, fresh[name, request]) for name, request in keys))
+        known.update(zip(keys, read, strict=True))
+        return [
+            self._score(one, [known[self.model.name, request] for request in asked])
+            for one, asked in zip(samples, wanted, strict=True)
+        ]
+
+    def _requests(self, problem: Problem, judged: Sample) -> list[Request]:
+        """One request a step; none for a failed draw."""
+        text = "" if judged.error else judged.prefix + judged.text
+        steps = [step for line in text.split(problem.task.step) if (step := line.strip())]
+        sizes = range(len(steps) if self.outcome else 1, len(steps) + 1)
+        return [replace(self.ask(problem, steps[:size]), max_tokens=1, temperature=0.0, logprobs=True) for size in sizes if size]
+
+    async def _read(self, request: Request, event: int | None) -> _Reading:
+        try:
+            [drawn] = await sample(self.model, request, role="verifier", parent=event)
+        except BudgetExhausted as refusal:
+            return None, str(refusal)
+        if drawn.error is not None:
+            return None, f"`{self.model.name}` failed: {drawn.error}"
+        said, chance = drawn.text.strip(), exp(min(0.0, drawn.logprobs[0])) if drawn.logprobs else None
+        if chance is None or said not in (GOOD, BAD):
+            return None, f"`{self.model.name}` said {drawn.text!r} of a step, and neither {GOOD!r} nor {BAD!r}"
+        return (chance if said == GOOD else 1 - chance), None
+
+    def _score(self, judged: Sample, read: Sequence[_Reading]) -> Score:
+        if not read:
+            return Score(None, error=f"the draw failed: {judged.error}" if judged.error else "there is no step to judge")
+        values = tuple(value for value, _ in read)
+        return Score(values[-1], () if self.outcome else values, next((error for _, error in read if error), None))
+
+
+_Reading = tuple[float | None, str | None]
+"""A value, or why there is none."""
+
+_known: WeakKeyDictionary[Trace, dict[tuple[str, Request], _Reading]] = WeakKeyDictionary()
+"""What each solve has had judged already."""
