@@ -128,7 +128,7 @@ class Meter:
         return max(0.0, min(rooms, default=float("inf")))
 
     async def reserve(self, most: Charge, *, ahead: bool = False) -> None:
-        """Set `most` aside, waiting, `ahead` of others or behind, for draws in flight to settle. Every `reserve` needs its `settle`.
+        """Set `most` aside, waiting for draws in flight to settle, `ahead` of others or behind. Each `reserve` needs its `settle`.
 
         Raises `BudgetExhausted` when it cannot fit even after everything in flight has settled, or when time is up.
         """

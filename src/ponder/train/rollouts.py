@@ -1,8 +1,8 @@
 """Labels for steps without people: `python -m ponder.train.rollouts FILE` writes what `train.prm` learns from.
 
-A step is worth the share of solutions through it that end right (Math-Shepherd's soft labels, Wang et al. 2024): for each problem a
-few solutions are drawn, then, from every step of each, a few more endings. Nothing that was drawn is wasted: an ending is a solution
-too, and its own steps are labelled with what came of it.
+A step is worth the share of solutions through it that end right (Math-Shepherd's soft labels, Wang et al. 2024): for each problem
+a few solutions are drawn, then, from every step of each, a few more endings. Nothing that was drawn is wasted: an ending is a
+solution too, and its own steps are labelled with what came of it.
 """
 
 import argparse
@@ -72,7 +72,7 @@ async def _endings(problem: Problem, model: Model, begun: Iterable[tuple[str, ..
 
 def _right(problem: Problem, text: str) -> bool:
     grade = problem.task.verifier.grade(problem, text)  # type: ignore[union-attr]  # these tasks' verifiers are `Check`s
-    return grade.value == 1.0
+    return bool(grade.value == 1.0)
 
 
 def labelled(solutions: Iterable[tuple[tuple[str, ...], bool]]) -> Iterator[Chain]:

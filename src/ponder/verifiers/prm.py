@@ -1,7 +1,7 @@
 """Generative process reward models: a language model says of each step of a solution whether it is good or bad.
 
-The judgement is read from the log-probability of one token, so any engine will do. Each prefix of a chain is a draw of one token, and
-with prefix caching the draws of a chain cost together little more than one pass over it; a prefix is judged once a solve.
+The judgement is read from the log-probability of one token, so any engine will do. Each prefix of a chain is a draw of one token,
+and with prefix caching the draws of a chain cost together little more than one pass over it; a prefix is judged once a solve.
 """
 
 from __future__ import annotations
