@@ -170,6 +170,7 @@ class Engine:
         import openvino_genai
 
         self._genai, self._path = openvino_genai, path
+        self._going = openvino_genai.GenerationFinishReason.NONE
         self._blocks = Blocks()
         self._waiting: dict[int, Start] = {}
         self._draws: dict[int, Draw] = {}
@@ -242,20 +243,20 @@ class Engine:
 
     def _collect(self, draw: Draw) -> None:
         handle = draw.handle
+        if not draw.over and not handle.can_read() and handle.get_status() == self._genai.GenerationStatus.IGNORED:
+            draw.error = "the engine ran out of memory for the attention cache; lower the concurrency or max_tokens"
         while not draw.over and handle.can_read():
             for output in handle.read().values():
-                self._read(draw, output.generated_ids, output.generated_log_probs, output.finish_reason.name)
-        if not draw.over and handle.get_status() == self._genai.GenerationStatus.IGNORED:
-            draw.error = "the engine ran out of memory for the attention cache; lower the concurrency or max_tokens"
+                self._read(draw, output.generated_ids, output.generated_log_probs, output.finish_reason != self._going)
 
-    def _read(self, draw: Draw, tokens: list[int], logprobs: list[float], reason: str) -> None:
+    def _read(self, draw: Draw, tokens: list[int], logprobs: list[float], ended: bool) -> None:
         first = not draw.tokens
         if draw.start.score:
             size = len(draw.start.prompt)
             draw.scores = [None, *logprobs[1:size]]
             tokens, logprobs = tokens[size:], logprobs[size:]
         draw.add(tokens, logprobs, self._vocabulary)
-        if draw.finish is None and reason != "NONE":
+        if draw.finish is None and ended:
             draw.finish = "stop" if draw.tokens and draw.tokens[-1] in self._ends else "length"
         if first and not draw.start.score:
             self._blocks.computed(draw.start.prompt)
@@ -286,7 +287,10 @@ class Engine:
             self._blocks.end(draw.start.prompt, [*draw.start.prompt, *draw.tokens[:-1]])
 
     def _pipeline(self, caching: bool) -> Any:
-        """Computes and caches in float32 and does not quantise activations: else a draw depends on what runs beside it."""
+        """Computes and caches in float32 and does not quantise activations: else a draw depends on what runs beside it.
+
+        Threads are not pinned: all wait for the slowest, and a pinned one cannot leave a core that another process takes.
+        """
         scheduler = self._genai.SchedulerConfig()
         scheduler.enable_prefix_caching = caching
         scheduler.cache_size = cache_gigabytes(self._path) if caching else 1
@@ -296,6 +300,7 @@ class Engine:
             "INFERENCE_PRECISION_HINT": "f32",
             "KV_CACHE_PRECISION": "f32",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+            "ENABLE_CPU_PINNING": False,
         }
         return self._genai.ContinuousBatchingPipeline(str(self._path), scheduler, "CPU", properties)
 
