@@ -69,10 +69,11 @@ def test_every_entry_says_what_it_is_and_where_it_is_from() -> None:
     assert "badly" in entries[SMOLLM2].about
 
 
-def test_the_shipped_model_has_the_checksum_that_is_shipped_with_it() -> None:
-    if not module._mini().is_file():
-        pytest.skip("the package has no mini.gguf")
-    assert verify("builtin:mini")
+@pytest.mark.parametrize("name", ["mini", "mini-prm"])
+def test_the_shipped_models_have_the_checksums_that_are_shipped_with_them(name: str) -> None:
+    if not module._shipped(name, "").present:
+        pytest.skip(f"the package has no {name}.gguf")
+    assert verify(f"builtin:{name}")
 
 
 def test_a_download_is_made_once_and_verified(pip: list[Sequence[str]]) -> None:

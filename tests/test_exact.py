@@ -8,7 +8,7 @@ import pytest
 from ponder.errors import InputError
 from ponder.tasks.free import free, problem
 from ponder.types import Sample
-from ponder.verifiers import open_verifier
+from ponder.verifiers import named
 from ponder.verifiers.exact import exact
 
 HALF = replace(problem("What is 1 / 2?"), reference="1/2")
@@ -38,13 +38,13 @@ def test_without_a_reference_or_a_finished_draw_the_value_is_unknown() -> None:
 
 def test_verifiers_are_opened_by_name() -> None:
     own = replace(free, name="own", verifier=exact)
-    assert open_verifier("task", own) is open_verifier("exact", free) is exact
-    assert [open_verifier(name, free).name for name in ("choice", "exact", "math")] == ["choice", "exact", "math"]
-    assert {open_verifier(name, free).reads for name in ("choice", "exact", "math")} == {"reference"}
+    assert named("task", own) is named("exact", free) is exact
+    assert [named(name, free).name for name in ("choice", "exact", "math")] == ["choice", "exact", "math"]
+    assert {named(name, free).reads for name in ("choice", "exact", "math")} == {"reference"}
 
 
 def test_what_cannot_be_opened_says_what_can() -> None:
     with pytest.raises(InputError, match="`free` has no verifier of its own; choose one of choice, code, exact, math"):
-        open_verifier("task", free)
+        named("task", free)
     with pytest.raises(InputError, match="did you mean `exact`"):
-        open_verifier("exakt", free)
+        named("exakt", free)

@@ -47,7 +47,8 @@ class Options:
     price
         US dollars per million prompt and completion tokens, as 0.15,0.60, for budgets in dollars.
     verifier
-        What judges candidates: task, exact, choice, math, or a plug-in's; the task's own where it reads no reference.
+        What judges: builtin:mini-prm, prm:MODEL, judge:MODEL, code, confidence:tail, … (see docs/verifiers.md); the task's own where it
+        reads no reference.
     seed
         Draws depend on this number and on nothing else.
     json
@@ -186,11 +187,12 @@ async def _scale(
 ) -> dict[str, Any]:
     from ponder.lab.scale import scale as measure
 
-    judge = verifiers.open_verifier(options.verifier, task) if options.verifier else None
     _fetch(options.model or task.model)
     asked = task.load(split or task.splits[0], problems) if max(sizes) > 0 else []
     with live.progress(task.name, max(sizes) * len(asked)) as advance, _bank(store) as kept:
-        async with catalog.opened(options.model or task.model, _price(options.price)) as model:
+        model_name = options.model or task.model
+        name, price = options.model or task.model, _price(options.price)
+        async with verifiers.opened(options.verifier, task) as judge, catalog.opened(name, price) as model:
             return await measure(
                 task,
                 model,

@@ -43,12 +43,10 @@ async def solve(
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
     problem = _sampled(problem, temperature, max_tokens)
-    judge = verifiers.open_verifier(verifier, problem.task) if isinstance(verifier, str) else verifier
-    chosen, settings = _strategy(strategy or default_strategy(problem, judge))
-    judge = judge or problem.task.chooser
+    chosen, settings = _strategy(strategy or default_strategy(problem, verifier))
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = Trace(seed, listener)
-    async with opened(model or problem.task.model) as engine:
+    async with verifiers.opened(verifier, problem.task) as judge, opened(model or problem.task.model) as engine:
         record.record(
             "started", problem=problem.id, question=problem.question, model=engine.name, strategy=chosen.name,
             parameters=settings | parameters, verifier=judge.name if judge else None, budget=asdict(limits),
@@ -94,7 +92,7 @@ async def stream(question: str | Problem, **settings: Any) -> AsyncIterator[Even
         await asyncio.gather(solving, return_exceptions=True)
 
 
-def default_strategy(problem: Problem, verifier: Verifier | None = None) -> str:
+def default_strategy(problem: Problem, verifier: str | Verifier | None = None) -> str:
     """The strategy when none is named: best-of-n where something can verify, a vote where the task has answers, else one sample."""
     if verifier or problem.task.chooser:
         return "best-of-n"

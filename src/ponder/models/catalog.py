@@ -58,18 +58,10 @@ class Entry:
 
 def catalog() -> list[Entry]:
     """The built-in models, the ways to name others, and the plug-ins; a broken plug-in is listed with what is wrong with it."""
-    mini, smollm2 = _mini(), _smollm2()
+    smollm2 = _smollm2()
     entries = [
-        Entry(
-            "builtin:mini",
-            "2.9M parameters; solves Countdown, Game of 24 and arithmetic; made to need search",
-            "in the package",
-            "Apache-2.0",
-            mini.stat().st_size if mini.is_file() else None,
-            mini.is_file(),
-            mini,
-            _noted(mini),
-        ),
+        _shipped("mini", "2.9M parameters; solves Countdown, Game of 24 and arithmetic; made to need search"),
+        _shipped("mini-prm", "2.9M parameters; judges the steps of builtin:mini: for --verifier builtin:mini-prm"),
         Entry(
             "builtin:smollm2",
             "SmolLM2-135M-Instruct; speaks English, reasons badly",
@@ -104,10 +96,8 @@ def download(name: str, report: Report = silent) -> Path:
     assert entry.path is not None
     if entry.present:
         return entry.path
-    if name == "builtin:mini":
-        raise ModelError(
-            f"the package lacks its model {entry.path}; install ponder again, or train one: python -m ponder.train.mini"
-        )
+    if name != "builtin:smollm2":
+        raise ModelError(f"the package lacks its model {entry.path}; install ponder again, or train one: see docs/mini.md")
     with _alone(entry.path):
         if not entry.path.is_file():
             _make_smollm2(entry.path, report)
@@ -202,8 +192,11 @@ def _unknown(name: str) -> str:
     return f"there is no model called `{name}`; {meant or 'there are ' + ', '.join(names)}"
 
 
-def _mini() -> Path:
-    return Path(__file__).with_name("mini.gguf")
+def _shipped(name: str, about: str) -> Entry:
+    """A model whose file is part of this package."""
+    file = Path(__file__).with_name(f"{name}.gguf")
+    size = file.stat().st_size if file.is_file() else None
+    return Entry(f"builtin:{name}", about, "in the package", "Apache-2.0", size, size is not None, file, _noted(file))
 
 
 def _smollm2() -> Path:
