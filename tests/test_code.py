@@ -10,7 +10,7 @@ from ponder.tasks.free import problem as asked
 from ponder.types import Problem, Sample, Score
 from ponder.verifiers import code as code_module
 from ponder.verifiers import sandbox, verifiers
-from ponder.verifiers.code import Code
+from ponder.verifiers.code import Code, examples
 from ponder.verifiers.sandbox import Asserts, Case, Verdict
 from walls import bubblewrap
 
@@ -56,6 +56,14 @@ def test_without_tests_it_cannot_tell() -> None:
     (score,) = scores(problem(), Sample(RIGHT))
     assert score.value is None
     assert "no tests" in (score.error or "")
+
+
+@bubblewrap
+def test_examples_are_tried_in_place_of_the_hidden_tests_and_may_choose() -> None:
+    shown = replace(problem(*TESTS), data={"tests": TESTS, "examples": TESTS[:1]})
+    assert asyncio.run(examples(shown, [Sample(WRONG)])) == [Score(1.0, (1.0,))]
+    assert asyncio.run(examples(problem(*TESTS), [Sample(RIGHT)]))[0].error == f"the problem `{shown.id}` has no examples"
+    assert (examples.name, examples.reads) == ("examples", "nothing")
 
 
 def test_without_a_sandbox_it_refuses_in_one_plain_error(monkeypatch: pytest.MonkeyPatch) -> None:

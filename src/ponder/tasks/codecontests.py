@@ -4,13 +4,12 @@ A local file holds the 120 smallest with their tests; without it, the hub's `tes
 """
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ponder.errors import InputError
 from ponder.tasks import files
-from ponder.tasks.programs import fenced, normal
+from ponder.tasks.programs import fenced, normal, pairs
 from ponder.types import Message, Problem, Task
 from ponder.verifiers.code import Code
 from ponder.verifiers.sandbox import Limits, Prints
@@ -22,9 +21,6 @@ SYSTEM = Message(
 )
 PYTHON3 = 3
 """The hub's number for the language of a solution."""
-
-_EXAMPLE = re.compile(r"\*\*Input\*\*:\n```\n(.*?)```\s+\*\*Output\*\*:\n```\n(.*?)```", re.DOTALL)
-"""How a statement of the local file shows an example."""
 
 
 def _load(split: str, limit: int | None) -> list[Problem]:
@@ -56,7 +52,7 @@ def _sound(row: dict[str, Any]) -> bool:
 
 
 def _problem(row: dict[str, Any]) -> Problem:
-    examples = row["examples"] if "examples" in row else _EXAMPLE.findall(row["statement"])
+    examples = row["examples"] if "examples" in row else pairs(row["statement"])
     return Problem(
         id=f"codecontests/{row['id']}",
         messages=(SYSTEM, Message("user", row["statement"])),

@@ -8,15 +8,12 @@ from typing import Any
 
 from ponder.errors import InputError
 from ponder.tasks import files
-from ponder.tasks.programs import defines, fenced, normal
+from ponder.tasks.programs import STOP, defines, fenced, normal
 from ponder.types import Message, Problem, Task
 from ponder.verifiers.code import code
 from ponder.verifiers.sandbox import Asserts
 
 SYSTEM = Message("system", "Complete the Python function. Answer with the whole function in one ```python block.")
-STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
-"""Where the published evaluation ends a bare completion (Chen et al. 2021, section 2.1)."""
-
 _SHOWN = r"(?P<call>%s\(.*\))\s*(?:#\s*)?(?:=+>|==?|-+>|➞|(?:should )?returns?:?)\s*(?P<value>\S.*)"
 
 

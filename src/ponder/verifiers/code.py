@@ -1,4 +1,7 @@
-"""Programs, tried against their problem's tests in a sandbox: 1 if all pass, else 0, with one step a test."""
+"""Programs, tried against their problem's tests in a sandbox: 1 if all pass, else 0, with one step a test.
+
+`code` grades by the hidden tests; `examples` tries what the problem itself shows, and so may choose (the filter of AlphaCode).
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from ponder.verifiers.sandbox import Case, Limits, Verdict, tried
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Tries the extracted program against `problem.data["tests"]`; each distinct program of a call is tried once.
+    """Tries the extracted program against `problem.data[cases]`; each distinct program of a call is tried once.
 
     `error` says what became of the first test that did not pass. Raises VerifierError where there is no sandbox, unless `unsafe`.
     """
@@ -19,11 +22,12 @@ class Code:
     unsafe: bool = False
     name: str = "code"
     reads: Reads = "tests"
+    cases: str = "tests"
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        cases: Sequence[Case] = problem.data.get("tests", ())
+        cases: Sequence[Case] = problem.data.get(self.cases, ())
         if not cases:
-            return [Score(None, error=f"the problem `{problem.id}` has no tests")] * len(samples)
+            return [Score(None, error=f"the problem `{problem.id}` has no {self.cases}")] * len(samples)
         programs = [None if one.error else problem.task.extract(problem, one.prefix + one.text) for one in samples]
         distinct = [program for program in dict.fromkeys(programs) if program is not None]
         try:
@@ -52,3 +56,4 @@ def _score(verdicts: Sequence[Verdict]) -> Score:
 
 
 code = Code()
+examples = Code(name="examples", reads="nothing", cases="examples")
