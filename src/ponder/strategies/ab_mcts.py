@@ -12,13 +12,12 @@ from ponder import answers, trace
 from ponder.errors import InputError, ModelError
 from ponder.mixed import predict
 from ponder.strategies import strategy
+from ponder.strategies.attempts import IMPROVE
 from ponder.strategies.draw import answer, undecided
 from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
 from ponder.thompson import Arms, Moments, Posterior, beta, gaussian
 from ponder.tree import Tree, back_up, expand, lineage
 from ponder.types import Answer, Candidate, Message, Model, Problem, Verifier
-
-_IMPROVE = "Check your solution step by step, correct what is wrong in it, and give the whole solution again."
 
 
 @dataclass(slots=True)
@@ -135,7 +134,7 @@ async def ab_mcts(
 async def _version(problem: Problem, model: Model, parent: Path) -> Path:
     """A fresh solution, or a revision of the one that `parent` holds."""
     if parent.text:
-        turns = Message("assistant", parent.text), Message("user", _IMPROVE)
+        turns = Message("assistant", parent.text), Message("user", IMPROVE)
         problem = replace(problem, messages=(*problem.messages, *turns))
     [path] = await draw_steps(problem, model, [Path(event=parent.event)], whole=True)
     return path

@@ -1,0 +1,27 @@
+"""A model that says what a test makes it say, a word a token, and keeps the requests that it got."""
+
+import re
+
+from ponder.models.simulated import Simulated
+from ponder.types import Abilities
+
+ONE_BY_ONE = Abilities(continues=True, usage=True)
+
+
+class Scripted(Simulated):
+    """`say(request)` is what the model would write to its end; stop strings and `max_tokens` cut it."""
+
+    def __init__(self, say, **settings):
+        super().__init__(**({"abilities": ONE_BY_ONE} | settings))
+        object.__setattr__(self, "say", say)
+        object.__setattr__(self, "requests", [])
+
+    def _write(self, request, choice):
+        self.requests.append(request)
+        words = re.findall(r"\s*\S+\s*", self.say(request))
+        return words, [0.0] * len(words)
+
+
+def talk(request):
+    """All that the model was shown, as one text."""
+    return "\n".join([*(message.content for message in request.messages), request.prefix])
