@@ -7,6 +7,7 @@ tasks: Registry[Task] = Registry(
     "task",
     "ponder.tasks",
     {
+        "arc": "ponder.tasks.arc:arc",
         "arithmetic": "ponder.tasks.arithmetic:arithmetic_mixed",
         "arithmetic-4": "ponder.tasks.arithmetic:arithmetic_4",
         "arithmetic-8": "ponder.tasks.arithmetic:arithmetic_8",
