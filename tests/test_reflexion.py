@@ -63,11 +63,14 @@ def test_a_failed_example_is_reflected_on_and_mended():
 @bubblewrap
 def test_own_tests_that_are_wrong_let_a_wrong_program_through_and_the_trace_shows_it():
     """The false positive of the paper's MBPP: it ends with a score of 1 by these tests, and 0 by the hidden ones."""
-    model = writing([WRONG, RIGHT], tests="Tests:\n`assert double(0) == 0`\n- assert double(2) == 4\n")
+    model = writing([WRONG, RIGHT], tests="```python\nassert double(0) == 0\nassert double(2) == 4\n```")
     answer = solve_sync(PROBLEM, model=model, strategy="reflexion(tests=own)")
     assert (len(answer.candidates), answer.answer, hidden(answer)) == (1, WRONG, [0.0])
     [scored] = [event for event in answer.trace.events if event.kind == "scored"]
     assert (scored.data["verifier"], scored.data["value"], scored.data["steps"]) == ("visible tests", 1.0, (1.0, 1.0))
+    assert [event.data["cases"] for event in answer.trace.events if event.kind == "tests"] == [
+        ["assert double(0) == 0", "assert double(2) == 4"]
+    ]
     assert not answer.oracle
 
 
@@ -101,7 +104,7 @@ def test_a_script_is_shown_what_it_must_print():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("assert f(1) == 2\nassert f(1) == 2\nassert f( == 3\nf(3)\nimport os; assert f(4)", ["assert f(1) == 2"]),
+        ("assert f(1) == 2\nassert f(1) == 2\nassert f( == 3\nassert True", ["assert f(1) == 2"]),
         ("\n".join(f"assert f({n})" for n in range(9)), [f"assert f({n})" for n in range(6)]),
     ],
 )

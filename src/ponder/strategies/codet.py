@@ -47,7 +47,7 @@ async def codet(problem: Problem, model: Model, *, n: int = 16, tests: int = 16,
     Raises `VerifierError` where there is no sandbox.
     """
     check("last", tests=tests, each=each)
-    drawn: list[Coroutine[Any, Any, list[Any]]] = [_programs(problem, model, n), _tests(problem, model, tests, each)]
+    drawn: list[Coroutine[Any, Any, list[Any]]] = [_programs(problem, model, n), written_tests(problem, model, tests, each)]
     candidates, cases = await together(drawn)
     scored = _scored(candidates, await _trials(problem, candidates, cases))
     chosen = answers.best(scored)
@@ -87,8 +87,8 @@ async def _programs(problem: Problem, model: Model, n: int) -> list[Candidate]:
     return sorted(found, key=lambda one: one.sample.index)
 
 
-async def _tests(problem: Problem, model: Model, count: int, each: int) -> list[Case]:
-    """The first `each` tests of every list that the budget buys, which go into the trace."""
+async def written_tests(problem: Problem, model: Model, count: int, each: int) -> list[Case]:
+    """The first `each` tests of every one of `count` lists that the model writes and the budget buys; they go into the trace."""
     read: dict[int, list[Case]] = {}
     try:
         async with aclosing(draws(model, _asked(problem), range(count), role="verifier")) as samples:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ponder.errors import InputError, ModelError
+from ponder.errors import InputError
 from ponder.strategies import strategy
-from ponder.strategies.attempts import asking, improve, remark, reply
+from ponder.strategies.attempts import asking, improve, remark
+from ponder.strategies.codet import written_tests
 from ponder.strategies.steps import check
 from ponder.types import Answer, Candidate, Model, Problem
 from ponder.verifiers.code import Code
 from ponder.verifiers.sandbox import Asserts, Case
 
 _MOST = 6  # tests of its own
-_TEST = (
-    f"Write at most {_MOST} tests of the function that is asked for, and not the function itself. Each is one line "
-    "`assert CALL == VALUE`, with a value that follows from the problem's words."
-)
 _REFLECT = (
     "The program above was tried:\n\n{report}\n\nSay in a few sentences what is wrong with it and how to mend it. Write no program."
 )
@@ -40,7 +36,7 @@ async def reflexion(problem: Problem, model: Model, *, trials: int = 5, tests: s
     if tests not in ("examples", "own"):
         raise InputError(f"`tests` is examples or own, and not {tests!r}")
     cases: Sequence[Case] = problem.data.get("examples", ()) if tests == "examples" else ()
-    cases = cases or await _own(problem, model)
+    cases = cases or tuple(dict.fromkeys(await written_tests(problem, model, 1, _MOST)))
     tried = replace(problem, data={**problem.data, "tests": cases})
 
     async def reflect(attempt: Candidate) -> str | None:
@@ -51,26 +47,6 @@ async def reflexion(problem: Problem, model: Model, *, trials: int = 5, tests: s
         return _REWRITE.format(report=report, reflection=said)
 
     return await improve(tried, model, trials - 1, reflect, _runner(problem))
-
-
-async def _own(problem: Problem, model: Model) -> Sequence[Case]:
-    """The model's own tests: the lines of one draw that are assertions in Python; none if the draw failed."""
-    asked = asking(problem)
-    *before, last = asked.messages
-    told = replace(last, content=f"{last.content}\n\n{_TEST}")
-    try:
-        drawn = await reply(model, replace(asked, messages=(*before, told), stop=()), role="judge")
-    except ModelError:
-        return []
-    lines = dict.fromkeys(line.strip(" -*`\t") for line in drawn.text.splitlines())
-    return [Asserts(line) for line in lines if _is_assertion(line)][:_MOST]
-
-
-def _is_assertion(line: str) -> bool:
-    try:
-        return [type(statement) for statement in ast.parse(line).body] == [ast.Assert]
-    except (SyntaxError, ValueError):
-        return False
 
 
 def _runner(problem: Problem) -> Code:
