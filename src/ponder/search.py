@@ -65,6 +65,11 @@ def apportion(total: int, weights: Sequence[float]) -> list[int]:
     return parts
 
 
+def top(worth: Sequence[float | tuple[float, ...]], count: int) -> list[int]:
+    """The places of the `count` greatest, the greatest first; ties go to the earlier."""
+    return sorted(range(len(worth)), key=lambda place: worth[place], reverse=True)[:count]
+
+
 def multinomial(n: int, weights: Sequence[float], rng: Random) -> list[int]:
     """How many of `n` independent draws fall on each weight: n w on average."""
     drawn = Counter(rng.choices(range(len(weights)), weights if any(weights) else None, k=n))

@@ -243,13 +243,32 @@ class Verifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Thoughts:
+    """How a task's partial solutions, which are texts, are grown and judged thought by thought (Tree of Thoughts, Yao et al. 2023).
+
+    `propose(problem, text)` asks a model for the next thoughts, and `read(problem, text, reply)` finds them: the text after each,
+    and the weight that the model gives it. `ended(problem, text)`: nothing is to be added. `judge(problem, text)` are questions
+    about a text, whose replies end with a line that says one of `labels`; the values of these lie in [0, 1]. `value(problem, text)`
+    judges without a model, exactly: in [0, 1], or None where it cannot tell.
+    """
+
+    propose: Callable[[Problem, str], str]
+    read: Callable[[Problem, str, str], list[tuple[str, float]]]
+    ended: Callable[[Problem, str], bool]
+    judge: Callable[[Problem, str], tuple[str, ...]]
+    labels: Mapping[str, float]
+    value: Callable[[Problem, str], float | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is asked and how it is graded; one instance a file of `tasks/`.
 
     `load(split, limit)` gives the split's problems in a fixed order. `extract(problem, text)` finds the final answer in a
     completion. `canonical(answer)` is equal for answers that mean the same: a vote's equivalence classes. `verifier` grades for the
     lab, for search (where it reads no reference) and for the RL reward alike. `recognise(text)` turns a user's words into a problem
-    of this task, or None. `step` separates the steps of a solution. `exemplars` are few-shot (question, worked answer) pairs.
+    of this task, or None. `step` separates the steps of a solution; `thoughts` says how a search
+    thinks about it, where None is in general words. `exemplars` are few-shot (question, worked answer) pairs.
     `model` is the built-in model that answers when no other is named.
     """
 
@@ -265,6 +284,7 @@ class Task:
     temperature: float = 0.7
     stop: tuple[str, ...] = ()
     step: str = "\n"
+    thoughts: Thoughts | None = None
     exemplars: tuple[tuple[str, str], ...] = ()
     model: str = "builtin:smollm2"
     source: str = ""

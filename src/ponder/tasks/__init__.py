@@ -18,6 +18,7 @@ tasks: Registry[Task] = Registry(
         "countdown-3": "ponder.tasks.countdown:countdown_3",
         "countdown-4": "ponder.tasks.countdown:countdown_4",
         "countdown-5": "ponder.tasks.countdown:countdown_5",
+        "crosswords": "ponder.tasks.crosswords:crosswords",
         "free": "ponder.tasks.free:free",
         "game24": "ponder.tasks.game24:game24",
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",

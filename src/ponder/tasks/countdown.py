@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ponder.tasks import generated
 from ponder.tasks.expression import canonical, extract, grade
+from ponder.tasks.reach import thoughts
 from ponder.types import Message, Problem, Task
 from ponder.verifiers.check import Check
 
@@ -104,6 +105,7 @@ def countdown(count: int | None) -> Task:
         splits=generated.SPLITS,
         max_tokens=128,
         temperature=0.8,
+        thoughts=thoughts,
         model="builtin:mini",
         exemplars=((question((3, 7, 8, 8), 24), "8-7=1 left 3 8 1\n8*3=24 left 1 24\n24*1=24"),),
         source="generated",

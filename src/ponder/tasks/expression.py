@@ -15,15 +15,18 @@ from ponder.types import Problem, Score
 LONGEST = 200
 """Characters of an expression; a longer one is not an answer."""
 
+Hand = list[tuple[Fraction, str]]
+"""Numbers at hand, each with the expression that made it."""
+
 _OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
+SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
 _RATIONAL = r"\(?(-?[0-9]{1,12}(?:/[0-9]{1,12})??)\)?"
-_STEP = re.compile(rf"\s*{_RATIONAL}\s*([-+*/])\s*{_RATIONAL}\s*=\s*{_RATIONAL}(?:\s+\(?left\b.*)?\s*")
+STEP = re.compile(rf"\s*{_RATIONAL}\s*([-+*/])\s*{_RATIONAL}\s*=\s*{_RATIONAL}(?:\s+\(?left\b.*)?\s*")
 _FINAL = re.compile(r"[-+*/() 0-9]*$")
 
 
@@ -63,18 +66,24 @@ def canonical(answer: str) -> str:
     return ast.unparse(_commuted(tree)).replace(" ", "")
 
 
-def from_steps(numbers: Sequence[int], lines: Sequence[str]) -> str | None:
-    """The expression that steps build from `numbers`, or None if one is wrong, takes a number not at hand, or some are left over.
+def hand(numbers: Sequence[int], lines: Sequence[str]) -> Hand | None:
+    """What is at hand after the steps, which start from `numbers`; None if one is wrong, or takes a number that is not at hand.
 
     What a line says after `left` is not read: the numbers at hand follow from the steps.
     """
-    hand = [(Fraction(number), str(number)) for number in numbers]
+    held = [(Fraction(number), str(number)) for number in numbers]
     for line in lines:
-        found = _STEP.fullmatch(line)
-        if found is None or (built := _taken(hand, found)) is None:
+        found = STEP.fullmatch(line)
+        if found is None or (built := _taken(held, found)) is None:
             return None
-        hand = built
-    return hand[0][1] if len(hand) == 1 else None
+        held = built
+    return held
+
+
+def from_steps(numbers: Sequence[int], lines: Sequence[str]) -> str | None:
+    """The expression that steps build from `numbers`, or None if one is wrong (see `hand`), or some numbers are left over."""
+    held = hand(numbers, lines)
+    return held[0][1] if held is not None and len(held) == 1 else None
 
 
 def extract(problem: Problem, text: str) -> str | None:
@@ -83,9 +92,9 @@ def extract(problem: Problem, text: str) -> str | None:
     None when the steps do not build one from the problem's numbers, or the last line is no expression. A right-hand side is not
     read: `(13-9)*(12-6) = 48` is its left side. Whether the value and the numbers are the asked ones is for `grade` to say.
     """
-    lines = [line for line in text[-4000:].translate(_SIGNS).splitlines() if line.strip()]
+    lines = [line for line in text[-4000:].translate(SIGNS).splitlines() if line.strip()]
     steps: list[str] = []
-    while lines and _STEP.fullmatch(lines[-1]):
+    while lines and STEP.fullmatch(lines[-1]):
         steps.insert(0, lines.pop())
     if steps:
         built = from_steps(problem.data["numbers"], steps)
@@ -104,13 +113,13 @@ def grade(problem: Problem, completion: str) -> Score:
     return Score(float(used == sorted(problem.data["numbers"]) and value(parse(answer)) == problem.data["target"]))
 
 
-def _taken(hand: list[tuple[Fraction, str]], step: re.Match[str]) -> list[tuple[Fraction, str]] | None:
+def _taken(held: Hand, step: re.Match[str]) -> Hand | None:
     """The hand after a step: its operands gone, its result at the end; None if the step is not right."""
     left, sign, right, claimed = step[1], step[2], step[3], step[4]
-    rest, spelled = list(hand), []
+    rest, spelled = list(held), []
     try:
         for operand in (Fraction(left), Fraction(right)):
-            found = next(held for held in rest if held[0] == operand)
+            found = next(one for one in rest if one[0] == operand)
             rest.remove(found)
             spelled.append(found[1])
         text = f"({spelled[0]}{sign}{spelled[1]})"

@@ -7,12 +7,11 @@ Of the 1,820 hands 1,362 are solvable. They are made here by an exact solver; wh
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
-from itertools import combinations, combinations_with_replacement, islice
+from itertools import combinations_with_replacement, islice
 from pathlib import Path
 
 from ponder.errors import InputError
-from ponder.tasks import countdown, files
+from ponder.tasks import countdown, files, reach
 from ponder.tasks.expression import canonical, extract, grade
 from ponder.types import Problem, Task
 from ponder.verifiers.check import Check
@@ -21,39 +20,10 @@ TARGET, LARGEST = 24, 13
 RANKED = "bench_game24/24.csv"
 TEST_RANKS = range(900, 1000)
 
-Hand = list[tuple[int, int, str]]
-"""The numbers at hand, each an exact ratio (numerator, denominator) and the expression that made it."""
 
-
-@cache
-def solve(numbers: tuple[int, ...], target: int = TARGET) -> str | None:
-    """An expression that uses each number once and equals `target`, or None if there is none: exhaustive and exact."""
-    found = _search([(number, 1, str(number)) for number in numbers], target)
-    return found.removeprefix("(").removesuffix(")") if found else None
-
-
-def _search(hand: Hand, target: int) -> str | None:
-    if len(hand) == 1:
-        numerator, denominator, expression = hand[0]
-        return expression if numerator == target * denominator else None
-    for first, second in combinations(range(len(hand)), 2):
-        rest = [held for position, held in enumerate(hand) if position not in (first, second)]
-        for made in _results(*hand[first], *hand[second]):
-            if found := _search([*rest, made], target):
-                return found
-    return None
-
-
-def _results(a: int, b: int, left: str, c: int, d: int, right: str) -> Iterator[tuple[int, int, str]]:
-    """Every sum, product, difference and quotient of a/b and c/d."""
-    yield a * d + c * b, b * d, f"({left}+{right})"
-    yield a * c, b * d, f"({left}*{right})"
-    yield a * d - c * b, b * d, f"({left}-{right})"
-    yield c * b - a * d, b * d, f"({right}-{left})"
-    if c:
-        yield a * d, c * b, f"({left}/{right})"
-    if a:
-        yield c * b, a * d, f"({right}/{left})"
+def solve(numbers: tuple[int, ...]) -> str | None:
+    """An expression that uses each number once and equals 24, or None if there is none: exhaustive and exact."""
+    return reach.solve(numbers, TARGET)
 
 
 def _load(split: str, limit: int | None) -> list[Problem]:
@@ -94,6 +64,7 @@ game24 = Task(
     splits=("all", "test"),
     max_tokens=256,
     temperature=0.8,
+    thoughts=reach.thoughts,
     model="builtin:mini",
     exemplars=countdown.countdown_4.exemplars,
     source="generated; ranks and human solve rates from princeton-nlp/tree-of-thought-llm",
