@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ponder.search import apportion, effective, entropy, multinomial, softmax, systematic, tempered
+from ponder.search import apportion, effective, entropy, multinomial, softmax, systematic, tempered, top
 
 WEIGHTS = some.lists(some.floats(0, 1e6), min_size=1, max_size=40)
 
@@ -28,6 +28,12 @@ def test_apportion_gives_the_published_widths():
 def test_apportion_does_not_round_up_past_the_total():
     """Sequential rounding up in floating point gives 6 + 6 + 5 = 17 of 16 (the reference implementation)."""
     assert apportion(16, softmax([0.5, 0.5, 0.5], 0.2)) == [6, 5, 5]
+
+
+def test_top_takes_the_greatest_and_of_equals_the_earlier():
+    assert top([1.0, 3.0, 3.0, 2.0], 3) == [1, 2, 3]
+    assert top([(1.0, 0.0), (1.0, 0.5), (2.0, -1.0)], 9) == [2, 1, 0]
+    assert top([], 3) == []
 
 
 @given(some.integers(0, 500), WEIGHTS)

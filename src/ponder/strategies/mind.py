@@ -23,6 +23,7 @@ class Mind:
     """A model that thinks about a problem. Equal questions are asked once; `error` is the first thing that went wrong.
 
     `draws` is how often it is asked to propose, or how many next steps it is drawn; `judgements` how often to judge or to vote.
+    `sighted` is set once an unfinished thought could be judged.
     """
 
     problem: Problem
@@ -52,7 +53,7 @@ class Mind:
     def thoughts(self) -> Thoughts:
         return self.problem.task.thoughts or GENERIC
 
-    async def next(self, paths: Sequence[Path], *, last: bool) -> list[Thought]:
+    async def grown(self, paths: Sequence[Path], *, last: bool) -> list[Thought]:
         """What each path could become, those of the first path first; equal texts are one, of their joint weight."""
         merged: dict[tuple[str, bool], Thought] = {}
         for path, weight in await _GENERATE[self.generate](self, paths, last):
@@ -73,8 +74,8 @@ class Mind:
         by_verifier = iter(await score_paths(self.verifier, self.problem, final) if self.verifier else ())
         scored = await _EVALUATE[self.evaluate](self, open_) if open_ else []
         scores = [path.score for path in scored if path.score is not None]
-        self.sighted = self.sighted or not scores or any(score.value is not None for score in scores)
-        if not self.sighted:
+        self.sighted = self.sighted or any(score.value is not None for score in scores)
+        if scores and not self.sighted:
             why = scores[0].error or "it does not say"
             raise VerifierError(f"evaluate={self.evaluate} cannot judge unfinished solutions: {why}; {_ADVICE}")
         by_evaluation = iter(scored)
@@ -213,7 +214,7 @@ _VOTE = (
 )
 _CHOSEN = re.compile(r"\bbest choice\W*(?:is\W*)?(?:choice\W*)?(\d{1,4})", re.IGNORECASE)
 _MARKER = re.compile(r"^\s*(?:[-*•]\s+|\(?\d+[.)]\s+)")
-_STATED = re.compile(r"\banswer\b", re.IGNORECASE)
+_STATED = re.compile(r"\banswer\b\W*:", re.IGNORECASE)
 
 
 def _read(_: Problem, text: str, reply: str) -> list[tuple[str, float]]:
@@ -228,4 +229,4 @@ GENERIC = Thoughts(
     judge=lambda problem, text: (_JUDGE.format(question=problem.question, text=text),),
     labels={"sure": 1.0, "likely": 1 / 20, "impossible": 0.001 / 20},
 )
-"""For a task that says nothing of its thoughts: a thought is a line, and the one that says `answer` is the last."""
+"""For a task that says nothing of its thoughts: a thought is a line, and the one that says `Answer:` is the last."""

@@ -62,7 +62,7 @@ async def tree_of_thoughts(
 async def _bfs(mind: Mind, found: Found, depth: int, beam: int, select: Select) -> None:
     paths, rng = [Path()], Random(trace.current().seed)
     for turn in range(1, depth + 1):
-        thoughts = await mind.judged([path for path, _ in await mind.next(paths, last=turn == depth)])
+        thoughts = await mind.judged([path for path, _ in await mind.grown(paths, last=turn == depth)])
         found.offer([thoughts[place] for place in top(list(map(value, thoughts)), len(thoughts))])
         live = [path for path in thoughts if not path.ended]
         kept = select(list(map(value, live)), beam, rng)
@@ -76,7 +76,7 @@ async def _dfs(mind: Mind, found: Found, depth: int, width: int, states: int, ho
     stack, seen = [Path()], set[str]()
     while stack and states > 0 and not found.settled:
         path = stack.pop()
-        grown = [one for one in await mind.next([path], last=len(path.steps) == depth - 1) if one[0].text not in seen]
+        grown = [one for one in await mind.grown([path], last=len(path.steps) == depth - 1) if one[0].text not in seen]
         chosen = [grown[place] for place in top([weight for _, weight in grown], min(width, states))]
         thoughts = await mind.judged([path for path, _ in chosen])
         states -= len(thoughts)
