@@ -102,6 +102,7 @@ registry: Registry[Strategy] = Registry(
         "tree-of-thoughts": "ponder.strategies.tree_of_thoughts:tree_of_thoughts",
         "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
         "codet": "ponder.strategies.codet:codet",
+        "plan-search": "ponder.strategies.plan_search:plan_search",
         "knockout": "ponder.strategies.tournament:knockout",
         "league": "ponder.strategies.tournament:league",
         "universal-self-consistency": "ponder.strategies.consensus:universal_self_consistency",

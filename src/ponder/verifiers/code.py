@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ponder.types import Problem, Reads, Sample, Score
 from ponder.verifiers.sandbox import Case, Limits, Verdict, tried
@@ -57,3 +57,11 @@ def _score(verdicts: Sequence[Verdict]) -> Score:
 
 code = Code()
 examples = Code(name="examples", reads="nothing", cases="examples")
+
+
+def shown(problem: Problem) -> Code | None:
+    """`examples` within the limits of the task's own verifier; None where the problem shows no examples."""
+    if not problem.data.get("examples"):
+        return None
+    own = problem.task.verifier
+    return replace(own if isinstance(own, Code) else code, name="examples", reads="nothing", cases="examples")
