@@ -457,13 +457,15 @@ def test_a_failed_draw_cannot_be_judged() -> None:
 
 
 def test_a_judge_prefers_the_right_one_and_its_own_side() -> None:
-    """methods.md §14: right before wrong with p_comp + b, wrong before right with 1 - p_comp + b, alike with 1/2 + b."""
+    """Right before wrong with p_comp + b, wrong before right with 1 - p_comp + b, alike with 1/2 + b; b cancels in the
+    mean over both orders."""
     assert simulated.verifier is not None
     judge = Judge(simulated.verifier, accuracy=0.7, bias=0.1)
 
-    async def first(left: str, right: str) -> float:
+    async def first(left: str, right: str, votes: int) -> float:
         pairs = [samples([f"{i} answer {left}", f"{i} answer {right}"]) for i in range(1000)]
-        return fmean([await judge(PROBLEM, *pair) for pair in pairs])
+        return fmean([await judge.compare(PROBLEM, *pair, votes) for pair in pairs])
 
-    rates = [asyncio.run(first(*pair)) for pair in (("17", "x"), ("x", "17"), ("x", "y"))]
-    assert rates == pytest.approx([0.8, 0.4, 0.6], abs=0.05)
+    for votes, expected in ((1, [0.8, 0.4, 0.6]), (2, [0.7, 0.3, 0.5])):
+        rates = [asyncio.run(first(*pair, votes)) for pair in (("17", "x"), ("x", "17"), ("x", "y"))]
+        assert rates == pytest.approx(expected, abs=0.05)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, log
+from statistics import fmean
 
 from ponder.models.simulated import dice
 from ponder.types import Problem, Reads, Sample, Score, Verifier
@@ -71,20 +72,31 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Compares two samples: whether the first is the better one.
+    """Compares two samples, and cannot score one.
 
     Of a right and a wrong one it prefers the right one with probability `accuracy`, of two alike either; `bias` is added to the
-    probability that it says "the first". A tie in `truth`, or a truth that cannot tell, counts as alike.
+    probability that it prefers the one shown first. A tie in `truth`, or a truth that cannot tell, counts as alike.
     """
 
     truth: Verifier
     accuracy: float = 0.75
     bias: float = 0.0
     seed: int = 0
+    name: str = "simulated judge"
+    reads: Reads = "nothing"
 
-    async def __call__(self, problem: Problem, first: Sample, second: Sample) -> bool:
+    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - a `Verifier`
+        return [Score(None, error="this judge only compares two samples")] * len(samples)
+
+    async def compare(self, problem: Problem, first: Sample, second: Sample, votes: int = 1) -> float:
+        """The share of `votes` verdicts, half of which see `second` first, that prefer `first`."""
         left, right = (score.value for score in await self.truth(problem, [first, second]))
         alike = left is None or right is None or left == right
         fair = 0.5 if alike else self.accuracy if left == max(left or 0, right or 0) else 1 - self.accuracy
         pair = (first.prefix + first.text, second.prefix + second.text)
-        return dice(self.seed, problem.id, pair).random() < fair + self.bias
+        straight = [self._draw(problem, pair, vote) < fair + self.bias for vote in range(votes - votes // 2)]
+        swapped = [self._draw(problem, pair[::-1], vote) >= 1 - fair + self.bias for vote in range(votes // 2)]
+        return fmean(straight + swapped)
+
+    def _draw(self, problem: Problem, pair: tuple[str, str], vote: int) -> float:
+        return dice(self.seed, problem.id, pair, vote).random()
