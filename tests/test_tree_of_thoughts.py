@@ -99,18 +99,17 @@ def every_step(request):
     """All that can be proposed: each sum, product, difference and quotient of two of the numbers at hand."""
     numbers = re.search(r"Numbers at hand: (.*)", talk(request))[1].split()
     return "\n".join(
-        f"{a}{sign}{b}={result if result.denominator == 1 else f'({result})'}"
+        f"{a}{sign}{b}=({made})"
         for a, b in permutations(numbers, 2)
         for sign in "+-*/"
-        if (result := _result(a, sign, b)) is not None
+        if (made := _made(Fraction(a.strip("()")), sign, Fraction(b.strip("()")))) is not None
     )
 
 
-def _result(a, sign, b):
-    x, y = (Fraction(one.strip("()")) for one in (a, b))
-    if sign == "/" and not y:
-        return None
-    return {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else None}[sign]
+def _made(a, sign, b):
+    if sign == "/":
+        return a / b if b else None
+    return {"+": a + b, "-": a - b, "*": a * b}[sign]
 
 
 def solved(asked, model, **parameters):
@@ -120,12 +119,33 @@ def solved(asked, model, **parameters):
     return [grade(one, answer.text).value for one, answer in zip(asked, asyncio.run(main()), strict=True)]
 
 
-@pytest.mark.parametrize("search", ["bfs", "dfs"])
-def test_with_an_exact_evaluator_and_all_proposals_every_puzzle_is_solved(monkeypatch, search):
-    """Oracle values, full proposals, b = 1: 100 % of the solvable puzzles (every 120th of the 1,362)."""
+@pytest.fixture
+def puzzles(monkeypatch):
+    """The 1,362 solvable puzzles."""
     monkeypatch.delenv("PONDER_DATA", raising=False)
-    asked = game24.load("all", None)[::120]
-    assert solved(asked, Scripted(every_step), search=search, evaluate="task", beam=1, width=100) == [1.0] * 12
+    return game24.load("all", None)
+
+
+def test_with_exact_values_a_beam_of_one_solves_all_1362_puzzles(puzzles):
+    """Oracle values, all proposals, b = 1: 100 % of the solvable puzzles, by the selection of the strategy."""
+    for problem in puzzles:
+        hand = [Fraction(number) for number in problem.data["numbers"]]
+        while len(hand) > 1:
+            proposed = [
+                [*(one for place, one in enumerate(hand) if place not in (i, j)), made]
+                for i, j in permutations(range(len(hand)), 2)
+                for sign in "+-*/"
+                if (made := _made(hand[i], sign, hand[j])) is not None
+            ]
+            [kept] = greedy([float(reach.reachable(tuple(sorted(one)), 24)) for one in proposed], 1, Random(0))
+            hand = proposed[kept]
+        assert hand == [24]
+
+
+@pytest.mark.parametrize("search", ["bfs", "dfs"])
+def test_with_an_exact_evaluator_and_all_proposals_the_whole_search_solves_what_it_is_given(puzzles, search):
+    """Oracle values, all proposals, b = 1, from the prompt to the answer: every 200th of the 1,362 puzzles."""
+    assert solved(puzzles[::200], Scripted(every_step), search=search, evaluate="task", beam=1, width=100) == [1.0] * 7
 
 
 def test_an_evaluator_that_errs_does_better_the_wider_the_beam():
