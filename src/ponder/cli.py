@@ -7,7 +7,6 @@ else from the user's, else from the defaults.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -18,12 +17,14 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 import ponder
-from ponder import config, live, strategies, tasks, verifiers
+from ponder import config, live, tasks, verifiers
 from ponder import show as show_
 from ponder.errors import InputError, PonderError
 from ponder.models import catalog
 from ponder.show import stdout
 from ponder.store import Store
+from ponder.strategies import registry as known_strategies
+from ponder.strategies import split as split_specs
 from ponder.types import Abilities, Answer, Price, Task
 
 app = App(
@@ -47,8 +48,8 @@ class Options:
     price
         US dollars per million prompt and completion tokens, as 0.15,0.60, for budgets in dollars.
     verifier
-        What judges: builtin:mini-prm, prm:MODEL, judge:MODEL, code, confidence:tail, … (see docs/verifiers.md); the task's own where it
-        reads no reference.
+        What judges: builtin:mini-prm, prm:MODEL, judge:MODEL, code, confidence:tail, … (docs/verifiers.md); the task's own where
+        it reads no reference.
     seed
         Draws depend on this number and on nothing else.
     json
@@ -173,7 +174,7 @@ def scale(
         Where to write the report; .svg and .png figures stand beside it. By default report.html, and none with --json.
     """
     asked, sizes = _task(task, data), _numbers(budgets)
-    result = asyncio.run(_scale(asked, _split(strategies), sizes, problems, split, store or config.store_path(), options))
+    result = asyncio.run(_scale(asked, split_specs(strategies), sizes, problems, split, store or config.store_path(), options))
     if options.json:
         show_.json_line(result)
     else:
@@ -190,7 +191,6 @@ async def _scale(
     _fetch(options.model or task.model)
     asked = task.load(split or task.splits[0], problems) if max(sizes) > 0 else []
     with live.progress(task.name, max(sizes) * len(asked)) as advance, _bank(store) as kept:
-        model_name = options.model or task.model
         name, price = options.model or task.model, _price(options.price)
         async with verifiers.opened(options.verifier, task) as judge, catalog.opened(name, price) as model:
             return await measure(
@@ -304,7 +304,7 @@ def tasks_(*, json: bool = False) -> None:
 @app.command(name="strategies")
 def strategies_(*, json: bool = False) -> None:
     """List the strategies: the paper, the parameters with their defaults, what they need."""
-    found = strategies.registry.all()
+    found = known_strategies.all()
     show_.listing(
         [
             {
@@ -316,7 +316,7 @@ def strategies_(*, json: bool = False) -> None:
             }
             for name, one in found.items()
         ],
-        strategies.registry.broken,
+        known_strategies.broken,
         json,
     )
 
@@ -353,11 +353,6 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"cannot read the budgets {text!r}: write numbers of samples as 1,2,4,8,16") from None
-
-
-def _split(text: str) -> list[str]:
-    """Split at the commas that stand outside parentheses."""
-    return [part for part in re.split(r",(?![^()]*\))", text) if part.strip()]
 
 
 def _task(task: str | None, data: Path | None) -> Task:

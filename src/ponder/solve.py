@@ -56,7 +56,7 @@ async def solve(
             answer = await _anytime(
                 chosen(_seen(problem, "nothing"), engine, _bind(judge, problem), **settings | parameters), record
             )
-    oracle = judge is not None and judge.reads != "nothing" and chosen.judged
+    oracle = judge is not None and judge.reads != "nothing" and any(one.kind in ("scored", "compared") for one in record.events)
     record.record("answered", answer=answer.answer, text=answer.text, stopped=answer.stopped, oracle=oracle)
     return replace(
         answer,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ class Trace:
     def __init__(self, seed: int = 0, listener: Callable[[Event], None] | None = None) -> None:
         self.seed, self.events = seed, list[Event]()
         self.leading: Answer | None = None
+        self.root = self
         self._listener, self._began = listener, time.monotonic()
 
     def record(self, kind: str, parent: int | None = None, **data: Any) -> int:
@@ -45,6 +47,16 @@ class Trace:
         if self._listener is not None:
             self._listener(event)
         return event.id
+
+    def branch(self, index: int) -> Trace:
+        """The trace of a solve within this one: its events are this one's, its leading answer is its own.
+
+        So is its seed, except that of branch 0, which draws what this one would.
+        """
+        seed = int.from_bytes(sha256(f"{self.seed}:{index}".encode()).digest()[:4], "big") >> 1 if index else self.seed
+        branch = Trace(seed, self._listener)
+        branch.events, branch.root, branch._began = self.events, self.root, self._began
+        return branch
 
     def line(self) -> str:
         """The whole trace as one line of JSON."""

@@ -79,7 +79,7 @@ async def scale(
         bank = await draw_bank(asked, model, ns[-1], seed=seed, verifier=judge, drawn=hear)
         curves = [
             _expected(one, parameters, bank, ns)
-            if one.select
+            if one.select and not parameters.get("sampler")
             else await _measured(one, parameters, bank, ns, model, judge, seed, store)
             for one, parameters in chosen
         ]

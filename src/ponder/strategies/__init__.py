@@ -96,6 +96,7 @@ registry: Registry[Strategy] = Registry(
         "rebase": "ponder.strategies.rebase:rebase",
         "particles": "ponder.strategies.particles:particles",
         "particle-gibbs": "ponder.strategies.particles:particle_gibbs",
+        "twisted-smc": "ponder.strategies.smc:twisted_smc",
         "mcts": "ponder.strategies.mcts:mcts",
         "alphamath": "ponder.strategies.mcts:alphamath",
         "rstar": "ponder.strategies.mcts:rstar",
@@ -137,7 +138,19 @@ def parse(spec: str) -> tuple[Strategy, dict[str, Any]]:
     if found is None:
         raise InputError(f"cannot read the strategy {spec!r}; write it as best-of-n or best-of-n(n=16)")
     chosen = registry.get(found["name"])
-    return chosen, chosen.check(dict(_parameter(part, spec) for part in (found["inside"] or "").split(",") if part.strip()))
+    return chosen, chosen.check(dict(_parameter(part, spec) for part in split(found["inside"] or "") if part.strip()))
+
+
+def split(specs: str) -> list[str]:
+    """The parts between commas that stand in no brackets: `a,b(n=2,m=3)` has two."""
+    parts, depth = [""], 0
+    for character in specs:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def _parameter(part: str, spec: str) -> tuple[str, Any]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
-from ponder import trace
+from ponder import budget, trace
 from ponder.errors import BudgetExhausted, ModelError, VerifierError
 from ponder.models.sample import draws
-from ponder.strategies import Select
+from ponder.strategies import Select, parse
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Verifier
+
+Sampler = Callable[[Problem, Model, int], AsyncGenerator[Candidate, None]]
+"""Gives so many candidates as they finish; those that failed have a sample with an error."""
 
 
 def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) -> Request:
@@ -24,22 +29,90 @@ def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) ->
     return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=seed, logprobs=reads)
 
 
-async def draw(problem: Problem, model: Model, n: int, verifier: Verifier | None = None) -> AsyncGenerator[Candidate, None]:
-    """`n` candidates as they finish, each scored by `verifier` if there is one.
+async def draw(
+    problem: Problem, model: Model, n: int, verifier: Verifier | None = None, sampler: Sampler | None = None
+) -> AsyncGenerator[Candidate, None]:
+    """`n` candidates as they finish, each scored by `verifier` if there is one: independent draws, or what `sampler` gives.
 
     Failed draws are in the trace and are left out here. Raises `ModelError` when all of them failed.
     """
-    failed: list[Sample] = []
+    failures: dict[int, str] = {}
+    source = sampler(problem, model, n) if sampler else plain(problem, model, n, verifier)
+    async with aclosing(source) as drawn:
+        async for one in drawn:
+            if one.sample.error is not None:
+                failures[one.sample.index] = one.sample.error
+                continue
+            yield await judge(problem, one, verifier) if verifier else one
+    if len(failures) == n:
+        raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {failures[min(failures)]}")
+
+
+async def plain(problem: Problem, model: Model, n: int, verifier: Verifier | None) -> AsyncGenerator[Candidate, None]:
+    """Independent draws as they finish, with the log-probabilities that the verifier reads; failed ones too."""
     async with aclosing(draws(model, ask(problem, verifier=verifier), range(n))) as samples:
         async for sample in samples:
-            if sample.error is not None:
-                failed.append(sample)
-                continue
-            candidate = Candidate(sample, problem.task.extract(problem, sample.prefix + sample.text))
-            yield await judge(problem, candidate, verifier) if verifier else candidate
-    if len(failed) == n:
-        first = min(failed, key=lambda sample: sample.index)
-        raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {first.error}")
+            yield Candidate(sample, None if sample.error else problem.task.extract(problem, sample.prefix + sample.text))
+
+
+def over(spec: str, verifier: Verifier | None) -> Sampler | None:
+    """The sampler that runs another strategy: `think`, `dvts(beams=8)`; `leaves:dvts` for all its candidates; "" for none."""
+    return partial(runs, verifier=verifier, spec=spec) if spec else None
+
+
+async def runs(problem: Problem, model: Model, n: int, *, verifier: Verifier | None, spec: str) -> AsyncGenerator[Candidate, None]:
+    """The answers of `n` independent runs of a strategy as they finish, or all their candidates.
+
+    Under a budget the first run goes alone, and shows how many may go at once without starving one another. A run that failed is a
+    failed draw; the budget's first refusal is raised when the others have ended.
+    """
+    leaves, (inner, settings) = spec.startswith("leaves:"), parse(spec.removeprefix("leaves:"))
+    meter, refusal = budget.current(), None
+    limited = any(meter.limits(kind) for kind in ("tokens", "usd", "calls"))
+    abreast = asyncio.Semaphore(1 if limited else n)
+    before = meter.spent
+    tasks = [asyncio.create_task(_run(abreast, inner(problem, model, verifier, **settings), index)) for index in range(n)]
+    try:
+        for number, done in enumerate(asyncio.as_completed(tasks)):
+            index, ran = await done
+            if limited and number == 0:
+                for _ in range(min(n, int(meter.room(meter.spent - before))) - 1):
+                    abreast.release()
+            if isinstance(ran, BudgetExhausted):
+                refusal = refusal or ran
+            elif isinstance(ran, ModelError):
+                yield Candidate(Sample("", index, "error", error=str(ran)), None)
+            else:
+                several = ran.candidates if leaves else [_decided(ran)]
+                for one in several:
+                    yield replace(one, sample=replace(one.sample, index=index * len(several) + one.sample.index % len(several)))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if refusal is not None:
+        raise refusal
+
+
+async def _run(
+    abreast: asyncio.Semaphore, running: Awaitable[Answer], index: int
+) -> tuple[int, Answer | BudgetExhausted | ModelError]:
+    """A run with a seed of its own (the first has the solve's); what leads it when the budget ends is its answer."""
+    branch = trace.current().branch(index)
+    async with abreast:
+        with trace.tracing(branch):
+            try:
+                return index, await running
+            except BudgetExhausted as refusal:
+                return index, branch.leading or refusal
+            except ModelError as error:
+                return index, error
+
+
+def _decided(ran: Answer) -> Candidate:
+    """What a run has chosen, without the score that it chose by."""
+    found = next((one.sample for one in ran.candidates if one.sample.prefix + one.sample.text == ran.text), Sample(ran.text))
+    return Candidate(found, ran.answer)
 
 
 async def judge(problem: Problem, candidate: Candidate, verifier: Verifier) -> Candidate:
@@ -61,12 +134,14 @@ async def scores(problem: Problem, samples: Sequence[Sample], verifier: Verifier
     return given
 
 
-async def choose(problem: Problem, model: Model, n: int, select: Select, verifier: Verifier | None = None) -> Answer:
+async def choose(
+    problem: Problem, model: Model, n: int, select: Select, verifier: Verifier | None = None, sampler: Sampler | None = None
+) -> Answer:
     """Draw `n` candidates and let `select` choose among them; the choice among those so far is the anytime answer."""
     canonical = functools.cache(problem.task.canonical)
     candidates: list[Candidate] = []
     leading: Answer | None = None
-    async for candidate in draw(problem, model, n, verifier):
+    async for candidate in draw(problem, model, n, verifier, sampler):
         candidates.append(candidate)
         chosen = select(candidates, canonical)
         if chosen is not None:

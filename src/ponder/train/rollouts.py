@@ -18,6 +18,7 @@ import msgspec
 from ponder import trace
 from ponder.models.catalog import opened
 from ponder.models.sample import sample
+from ponder.separator import split
 from ponder.strategies.draw import ask
 from ponder.tasks import get
 from ponder.trace import Trace
@@ -52,7 +53,7 @@ def problems(count: int, seed: int) -> list[Problem]:
 
 def cut(problem: Problem, text: str) -> tuple[str, ...]:
     """The steps of a solution, without separators and blanks."""
-    return tuple(step for line in text.split(problem.task.step) if (step := line.strip()))
+    return tuple(step.strip() for step in split(text, problem.task.step))
 
 
 async def label(problem: Problem, model: Model, solutions: int, rollouts: int, seed: int) -> Labelled:
@@ -65,7 +66,9 @@ async def label(problem: Problem, model: Model, solutions: int, rollouts: int, s
 
 
 async def _endings(problem: Problem, model: Model, begun: Iterable[tuple[str, ...]], rollouts: int) -> list[str]:
-    prefixes = ["".join(step + problem.task.step for step in steps) for steps in sorted(begun)]
+    separator = problem.task.step
+    assert isinstance(separator, str)  # these tasks' steps are lines
+    prefixes = ["".join(step + separator for step in steps) for steps in sorted(begun)]
     drawn = await asyncio.gather(*(sample(model, ask(problem, prefix), rollouts) for prefix in prefixes))
     return [one.prefix + one.text for samples in drawn for one in samples]
 

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from ponder import trace
 from ponder.errors import AbilityMissing, BudgetExhausted
 from ponder.models.sample import sample
+from ponder.separator import split
 from ponder.trace import Trace
 from ponder.types import Message, Model, Problem, Reads, Request, Sample, Score
 
@@ -84,7 +85,7 @@ class Generative:
         if not self.model.abilities.logprobs:
             raise AbilityMissing(self.model.name, "logprobs", "a judgement is read from log-probabilities; take judge:MODEL")
         wanted = [self._requests(problem, one) for one in samples]
-        known = _known.setdefault(trace.current(), {})
+        known = _known.setdefault(trace.current().root, {})
         fresh = {(self.model.name, request): one.event for one, asked in zip(samples, wanted, strict=True) for request in asked}
         keys = [key for key in fresh if key not in known]
         read = await asyncio.gather(*(self._read(request, fresh[name, request]) for name, request in keys))
@@ -97,7 +98,7 @@ class Generative:
     def _requests(self, problem: Problem, judged: Sample) -> list[Request]:
         """One request a step; none for a failed draw."""
         text = "" if judged.error else judged.prefix + judged.text
-        steps = [step for line in text.split(problem.task.step) if (step := line.strip())]
+        steps = [step.strip() for step in split(text, problem.task.step)]
         sizes = range(len(steps) if self.outcome else 1, len(steps) + 1)
         return [replace(self.ask(problem, steps[:size]), max_tokens=1, temperature=0.0, logprobs=True) for size in sizes if size]
 
