@@ -15,7 +15,7 @@ from aiohttp import web
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 DAYS = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"
-ALL = frozenset({"n", "logprobs", "prompt_logprobs", "seed", "continues", "stop", "usage", "running"})
+ALL = frozenset({"n", "logprobs", "prompt_logprobs", "seed", "continues", "stop", "names_stop", "usage", "running"})
 
 
 def status(code: int, body: Any = None, **headers: str) -> Fault:
@@ -73,6 +73,8 @@ def delta(text: str | None = None, finish: str | None = None, index: int = 0, **
     choice = {"index": index, "delta": fields | more, "finish_reason": finish, **known}
     return f"data: {json.dumps({'choices': [choice], **extra})}\n\n"
 
+
+Drawn = tuple[list[str], str, str | None]
 
 DONE = "data: [DONE]\n\n"
 
@@ -134,14 +136,14 @@ class Endpoint:
         drawn = [self._draw(body, chat, index) for index in range(body.get("n", 1) if "n" in self.can else 1)]
         asked = " ".join(message["content"] for message in body["messages"]) if chat else body["prompt"]
         prompt = self.template * chat + len(asked) // 3 + 1
-        usage = {"prompt_tokens": prompt, "completion_tokens": sum(len(tokens) for tokens, _ in drawn)}
+        usage = {"prompt_tokens": prompt, "completion_tokens": sum(len(tokens) for tokens, *_ in drawn)}
         usage |= {"total_tokens": sum(usage.values()), "prompt_tokens_details": {"cached_tokens": 3}}
         if body.get("stream"):
             return await self._stream(request, body, chat, drawn, usage)
         choices = [
-            {"index": index, "finish_reason": finish, "logprobs": self._logprobs(body, chat, tokens)}
+            {"index": index, "finish_reason": finish, "stop_reason": stop, "logprobs": self._logprobs(body, chat, tokens)}
             | _said(chat, "message", "".join(tokens))
-            for index, (tokens, finish) in enumerate(drawn)
+            for index, (tokens, finish, stop) in enumerate(drawn)
         ]
         reply: dict[str, Any] = {"id": "1", "object": "chat.completion", "created": 1, "model": "weekly", "choices": choices}
         if "usage" in self.can:
@@ -151,20 +153,21 @@ class Endpoint:
         return web.json_response(reply)
 
     async def _stream(
-        self, request: web.Request, body: dict[str, Any], chat: bool, drawn: list[tuple[list[str], str]], usage: dict[str, Any]
+        self, request: web.Request, body: dict[str, Any], chat: bool, drawn: list[Drawn], usage: dict[str, Any]
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         options = body.get("stream_options") or {}
         running = {"running", "usage"} <= self.can and options.get("continuous_usage_stats")
         head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "weekly"}
-        for position in range(max(len(tokens) for tokens, _ in drawn) + 1):
-            for index, (tokens, finish) in enumerate(drawn):
+        for position in range(max(len(tokens) for tokens, *_ in drawn) + 1):
+            for index, (tokens, finish, stop) in enumerate(drawn):
                 if position > len(tokens):
                     continue
                 last = position == len(tokens)
                 piece = "" if last else tokens[position]
-                choice = {"index": index, "finish_reason": finish if last else None} | _said(chat, "delta", piece)
+                choice = {"index": index, "finish_reason": finish if last else None, "stop_reason": stop if last else None}
+                choice |= _said(chat, "delta", piece)
                 choice["logprobs"] = None if last else self._logprobs(body, chat, [piece])
                 event = head | {"choices": [choice]}
                 if running:
@@ -177,8 +180,8 @@ class Endpoint:
         await response.write(DONE.encode())
         return response
 
-    def _draw(self, body: dict[str, Any], chat: bool, index: int) -> tuple[list[str], str]:
-        """One choice's tokens, and why it finished."""
+    def _draw(self, body: dict[str, Any], chat: bool, index: int) -> Drawn:
+        """One choice's tokens, why it finished, and the stop string that it names."""
         seed = body.get("seed") if "seed" in self.can else None
         words = random.Random(None if seed is None else seed + index)
         asked = body["messages"][-1]["content"] if chat else body["prompt"]
@@ -189,14 +192,14 @@ class Endpoint:
             text = " ".join(words.choice(["red", "green", "blue", "grey"]) for _ in range(20))
         else:
             text = DAYS
-        finish = "stop"
+        finish, named = "stop", None
         if "stop" in self.can:
-            text = min((text.split(stop)[0] for stop in body.get("stop", [])), key=len, default=text)
+            text, named = min(((text.split(stop)[0], stop) for stop in body.get("stop", []) if stop in text), default=(text, None))
         tokens = [text[at : at + 3] for at in range(0, len(text), 3)]
         most = body.get("max_tokens") or body.get("max_completion_tokens") or 16
         if len(tokens) > most:
-            tokens, finish = tokens[:most], "length"
-        return tokens, finish
+            tokens, finish, named = tokens[:most], "length", None
+        return tokens, finish, named if "names_stop" in self.can else None
 
     def _logprobs(self, body: dict[str, Any], chat: bool, tokens: list[str]) -> dict[str, Any] | None:
         if not body.get("logprobs") or "logprobs" not in self.can:

@@ -1,6 +1,7 @@
 """Draws: what is charged when all goes well, when it fails, when it is cut, and when nobody counted."""
 
 import asyncio
+import re
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
@@ -157,3 +158,34 @@ def test_shares_of_the_busy_time_add_up_to_the_wall_time():
 def test_siblings_run_side_by_side():
     wide, narrow = (Simulated(abilities=ONE_BY_ONE, latency=0.005, concurrency=width) for width in (32, 4))
     assert max(one.seconds for one in draw(wide, n=32)) < sum(one.share for one in draw(narrow, n=32)) / 2
+
+
+WRITTEN = "One.  Two! Three"
+
+
+@pytest.mark.parametrize("pieces", [[WRITTEN], list(WRITTEN), ["One. ", " Two", "! T", "hree"]], ids=["whole", "letters", "odd"])
+@pytest.mark.parametrize(
+    ("until", "text", "stop"),
+    [
+        (r"(?<=[.!?])\s+", "One.", "  "),
+        (r"\b(?=Two)", "One.  ", ""),
+        (r"^\w", "", "O"),
+        (r"$", WRITTEN, None),
+        (r"e+$", WRITTEN, None),
+    ],
+)
+def test_a_regular_expression_ends_a_draw_at_the_same_place_however_the_stream_is_cut(pieces, until, text, stop):
+    """Before the first match that ends before the last character seen; a match at the very end is no end but the model's own."""
+    *first, last = [Chunk(piece, token_ids=(1,)) for piece in pieces]
+    [one] = draw(Scripted(*first, replace(last, finish_reason="stop")), replace(REQUEST, until=re.compile(until)))
+    assert (one.text, one.stop, one.finish_reason) == (text, stop, "stop")
+
+
+def test_what_was_produced_beyond_the_end_is_charged_and_the_stream_is_closed():
+    """Seven draws of a model that takes many in one call: seven calls, each closed where it ended."""
+    model = Simulated(steps=40, abilities=Abilities(continues=True, n=True))
+    drawn = draw(model, replace(REQUEST, until=re.compile("\n"), max_tokens=10_000), n=7)
+    assert all(one.stop == "\n" and "\n" not in one.text for one in drawn)
+    assert [one.usage.completion for one in drawn] == [len(one.text.split()) + 1 for one in drawn]
+    assert sum((one.usage for one in drawn), Usage()) == model.tally.usage
+    assert model.tally.calls == 7

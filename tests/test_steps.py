@@ -1,6 +1,7 @@
 """Steps and continuations: cut at the separator, drawn together, never twice, charged once, and nothing left running."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from contextlib import suppress
@@ -184,6 +185,56 @@ def test_a_stop_of_the_tasks_own_ends_the_path():
     task = replace(PROBLEM.task, stop=("\n",))
     [path] = grow(Simulated(), [Path()], problem=replace(PROBLEM, task=task))
     assert (path.ended, path.truncated, len(path.steps)) == (True, False, 1)
+
+
+def separated(step, **settings):
+    task = replace(PROBLEM.task, step=step, **settings)
+    return replace(PROBLEM, task=task)
+
+
+@pytest.mark.parametrize("step", ["\n", re.compile(r"(?<=right|wrong)\s")], ids=["string", "expression"])
+@pytest.mark.parametrize("able", [ONE_BY_ONE, replace(ONE_BY_ONE, names_stop=False)], ids=["named", "unnamed"])
+def test_a_step_ends_alike_however_its_end_is_found(step, able):
+    """A string at the engine or here, or an expression: one solution, cut at the same places."""
+    model = Simulated(steps=3, abilities=able)
+    [path] = grow(model, [Path()], rounds=4, problem=separated(step))
+    assert [one.split()[0] for one in path.steps] == ["step", "step", "step", "answer"]
+    assert [one[-1] for one in path.steps[:-1]] == ["\n"] * 3
+    assert (path.ended, path.truncated, "".join(path.steps)) == (True, False, path.text)
+    assert path.tokens == model.tally.completion
+
+
+def test_an_unnamed_stop_without_which_every_step_would_look_like_an_ending():
+    """An endpoint that says only `stop`: the solution still goes on, and its own end is still its end."""
+
+    class Mute(Simulated):
+        async def stream(self, request):
+            async for chunk in super().stream(request):
+                yield replace(chunk, stop=None)
+
+    [path] = grow(Mute(steps=3, abilities=replace(ONE_BY_ONE, names_stop=False)), [Path()], rounds=4)
+    assert (len(path.steps), path.ended, path.truncated) == (4, True, False)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["counted", "uncounted"])
+def test_a_step_of_so_many_tokens(silent):
+    """Steps of 7, 7, ... tokens and a last one that the model ends; where the task's tokens end it, the path is truncated."""
+
+    class Silent(Simulated):
+        async def stream(self, request):
+            async for chunk in super().stream(request):
+                yield replace(chunk, usage=None, token_ids=()) if silent else chunk
+
+    def written(problem):
+        path = Path()
+        while not path.ended:
+            [path] = grow(Silent(steps=3, abilities=ONE_BY_ONE), [path], problem=problem)
+        return [len(step.split()) for step in path.steps], path.truncated
+
+    sizes, truncated = written(separated(7))
+    assert (sizes[:-1], truncated) == ([7] * (len(sizes) - 1), False)
+    assert 0 < sizes[-1] <= 7
+    assert written(separated(7, max_tokens=10)) == ([7, 3], True)
 
 
 def test_where_nobody_counts_tokens_a_step_does_not_end_the_path():

@@ -1,6 +1,7 @@
 """The sample bank: content keys, the index of the draw, resumption that costs nothing, and damage that is reported."""
 
 import asyncio
+import re
 import sqlite3
 from dataclasses import replace
 
@@ -57,6 +58,8 @@ def test_the_key_holds_all_that_shapes_the_answer_and_nothing_else():
             {"temperature": 0.1},
             {"top_p": 0.9},
             {"stop": ("\n",)},
+            {"until": re.compile("\n+")},
+            {"until": re.compile("\n+", re.MULTILINE)},
             {"seed": 1},
         )
     ]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,14 +33,20 @@ CREATE UNIQUE INDEX IF NOT EXISTS completed ON sample (key, draw) WHERE complete
 
 def key(model: Model, request: Request) -> str:
     """The content key of a request's draws; `request.seed` is the run's seed, and how many are asked for does not matter."""
-    content = msgspec.json.encode([model.fingerprint, replace(request, n=1)])
-    return hashlib.sha256(content).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode([model.fingerprint, _content(request)])).hexdigest()[:32]
 
 
 def draw_seed(content_key: str, index: int) -> int:
     """The seed of draw `index`, 31 bits: a hash of the key (in which the run's seed is) and the index, so order changes nothing."""
     digest = hashlib.sha256(f"{content_key}:{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _content(request: Request) -> dict[str, Any]:
+    """What shapes the answer. `until` is in it only where there is one: so banks from before there was any stay good."""
+    content: dict[str, Any] = msgspec.to_builtins(replace(request, n=1, until=None))
+    del content["until"]
+    return content if request.until is None else content | {"until": [request.until.pattern, request.until.flags]}
 
 
 class Store:
@@ -68,7 +75,7 @@ class Store:
         try:
             self._db.execute("BEGIN")
             self._db.execute(
-                "INSERT OR IGNORE INTO request VALUES (?, ?, ?)", (content_key, model, msgspec.json.encode(replace(request, n=1)))
+                "INSERT OR IGNORE INTO request VALUES (?, ?, ?)", (content_key, model, msgspec.json.encode(_content(request)))
             )
             self._db.execute(
                 "INSERT OR IGNORE INTO sample (key, draw, complete, body) VALUES (?, ?, ?, ?)",

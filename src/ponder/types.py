@@ -6,12 +6,14 @@ its extracted answer and its `Score` is a `Candidate`; the chosen `Candidate` wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Reads = Literal["nothing", "tests", "reference"]
+Step = str | re.Pattern[str] | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Request:
 
     `prefix` is the assistant's text so far: the model continues it. `seed` is the draw's own seed, and `temperature` 0 is greedy.
     `logprobs` asks for the log-probability of every sampled token, `prompt_logprobs` for those of the prompt (with the prefix).
+    `until` ends the draw as a stop string does, before its first match that is not empty at the very beginning; `models.drawing`
+    looks for it, and no model needs to know of it.
     """
 
     messages: tuple[Message, ...]
@@ -84,6 +88,7 @@ class Request:
     logprobs: bool = False
     prompt_logprobs: bool = False
     n: int = 1
+    until: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ class Chunk:
 class Sample:
     """One finished draw. A draw that failed or was cut is a sample too, with `error` or `finish_reason` saying so.
 
-    `text` excludes `prefix`. `seconds` is the draw's latency; `share` its part of the model's busy time (the shares of concurrent
+    `text` excludes `prefix` and `stop`, which is the stop string or what `until` has matched; `token_ids` and `logprobs` are those
+    of all that was produced. `seconds` is the draw's latency; `share` its part of the model's busy time (the shares of concurrent
     draws add up to the wall time). `usage_source` is `model` when the model counted, `rule` when a stated rule did (tokens seen one
     by one), `reserved` when nobody did and the most it can have cost was charged. `replayed` marks a draw that came from the store;
     `event` is the draw's event in the trace.
@@ -186,7 +192,8 @@ class Abilities:
     """What a model can really do, probed and not assumed.
 
     `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens, itself or, for what it does
-    not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer.
+    not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer. `names_stop`: says which
+    stop string ended a draw, so that this is told from an end of the model's own.
     """
 
     continues: bool = False
@@ -198,6 +205,7 @@ class Abilities:
     usage: bool = True
     usage_source: Literal["model", "rule"] = "model"
     thinking: bool = False
+    names_stop: bool = field(default=True, repr=False)  # not in a simulated model's fingerprint: the answers stay the same
 
 
 class Model(Protocol):
@@ -267,9 +275,9 @@ class Task:
     `load(split, limit)` gives the split's problems in a fixed order. `extract(problem, text)` finds the final answer in a
     completion. `canonical(answer)` is equal for answers that mean the same: a vote's equivalence classes. `verifier` grades for the
     lab, for search (where it reads no reference) and for the RL reward alike. `recognise(text)` turns a user's words into a problem
-    of this task, or None. `step` separates the steps of a solution; `thoughts` says how a search
-    thinks about it, where None is in general words. `exemplars` are few-shot (question, worked answer) pairs.
-    `model` is the built-in model that answers when no other is named.
+    of this task, or None. `step` ends a step of a solution: a string, a regular expression or a number of tokens. `thoughts` says
+    how a search thinks about it, where None is in general words. `exemplars` are few-shot (question, worked answer) pairs. `model`
+    is the built-in model that answers when no other is named.
     """
 
     name: str
@@ -283,7 +291,7 @@ class Task:
     max_tokens: int = 512
     temperature: float = 0.7
     stop: tuple[str, ...] = ()
-    step: str = "\n"
+    step: Step = "\n"
     thoughts: Thoughts | None = None
     exemplars: tuple[tuple[str, str], ...] = ()
     model: str = "builtin:smollm2"

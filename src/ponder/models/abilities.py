@@ -47,6 +47,7 @@ class Heard:
     logprobs: int = 0
     prompt_logprobs: int = 0
     finish_reason: FinishReason | None = None
+    stop: str | None = None
     usages: list[Usage | None] = field(default_factory=list)
 
     def add(self, chunk: Chunk) -> None:
@@ -55,6 +56,7 @@ class Heard:
         self.logprobs += len(chunk.logprobs)
         self.prompt_logprobs += len(chunk.prompt_logprobs)
         self.finish_reason = chunk.finish_reason
+        self.stop = chunk.stop
         self.usages.append(chunk.usage)
 
     @property
@@ -126,6 +128,7 @@ async def _find(model: Chat) -> Finding:
         stop=_stops(plain, stopped),
         usage=usage is not None,
         thinking=any(one is not None and any(one.thoughts) for one in (plain, stopped, several, *seeded)),
+        names_stop=stopped is not None and stopped.stop is not None,
     )
     overhead = bold.dialect.overhead if usage is None else usage.prompt  # the probe's own words are in it: a bound
     date = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 
 import aiohttp
 import msgspec
@@ -46,7 +47,7 @@ class Chat:
     _: KW_ONLY
     api_key: str | None = field(default=None, repr=False)
     price: Price | None = None
-    abilities: Abilities = field(default_factory=Abilities)
+    abilities: Abilities = field(default_factory=partial(Abilities, names_stop=False))
     concurrency: int = 64
     timeout: Timeout = field(default_factory=Timeout)
     retries: Retry = field(default_factory=Retry)

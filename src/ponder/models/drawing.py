@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ class Choice:
     prompt_logprobs: tuple[float | None, ...] = ()
     finish_reason: FinishReason | None = None
     stop: str | None = None
+    searched: int = 0
 
     def add(self, chunk: Chunk) -> None:
         self.text.append(chunk.text)
@@ -34,6 +36,21 @@ class Choice:
         self.prompt_logprobs = self.prompt_logprobs or chunk.prompt_logprobs
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.stop = chunk.stop or self.stop
+
+    def ends(self, until: re.Pattern[str]) -> bool:
+        """Whether `until` ends the draw; its text is then cut before the match, which becomes its `stop`.
+
+        That is so as soon as a match ends before the last character seen: a greedy match may grow with what comes. Characters are
+        taken one at a time, so the cut does not depend on how the stream was cut into chunks.
+        """
+        text = "".join(self.text)
+        seen, self.searched = self.searched, len(text)
+        sizes = range(seen + 1, len(text) + 1) if until.search(text) else ()
+        matches = (found for size in sizes for found in until.finditer(text, 0, size) if 0 < found.end() < size)
+        if (found := next(matches, None)) is None:
+            return False
+        self.text, self.finish_reason, self.stop = [text[: found.start()]], "stop", found[0]
+        return True
 
     @property
     def counted(self) -> int:
@@ -59,12 +76,17 @@ class Drawing:
         self._seen = 0
 
     async def run(self, model: Model, request: Request) -> None:
-        """Read the stream to its end. What the model cannot answer is the draws' error: a bad sample is data, not a crash."""
+        """Read the stream to its end, or that of a single draw to where `request.until` ends it.
+
+        What the model cannot answer is the draws' error: a bad sample is data, not a crash.
+        """
         self.started, self._source = True, model.abilities.usage_source
         try:
             async with aclosing(model.stream(request)) as stream:
                 async for chunk in stream:
                     self._add(chunk)
+                    if request.until is not None and self.choices[0].ends(request.until):
+                        break
             if any(choice.finish_reason is None for choice in self.choices):
                 raise ProtocolError(f"`{model.name}` ended its stream without saying why it finished; the draw cannot be trusted")
         except (ModelError, InputError) as error:

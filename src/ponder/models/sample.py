@@ -51,7 +51,7 @@ async def draws(
                 samples = call.result()
             except BudgetExhausted as error:
                 refusal = refusal or error
-                if not model.abilities.n:
+                if not _batched(model, request):
                     calls.clear()  # what one draw lacks, the next lacks too; of calls for many, a smaller one may fit
                 continue
             for sample in samples:
@@ -111,7 +111,7 @@ def _calls(
     """The calls that give `indices`, in their order: a replay of each stored draw, else one draw a call, or many a call by `n`."""
     key, kept = store.key(model, request), store.current()
     ready = kept.samples(key, indices) if kept else {}
-    if not model.abilities.n:
+    if not _batched(model, request):
         return [
             partial(_replay, model, request, ready[index], role, parent)
             if index in ready
@@ -122,6 +122,11 @@ def _calls(
     room = budget.current().room(replace(most(model, request), calls=0))
     replays = [partial(_replay, model, request, ready[index], role, parent) for index in indices if index in ready]
     return replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
+
+
+def _batched(model: Model, request: Request) -> bool:
+    """Whether a call makes many draws. Those that `until` ends are ended one by one."""
+    return model.abilities.n and request.until is None
 
 
 def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:

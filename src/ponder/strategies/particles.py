@@ -14,7 +14,7 @@ from ponder.strategies import strategy
 from ponder.strategies.steps import Leaves, Path, check, draw_steps, prune, score_paths
 from ponder.types import Answer, Model, Problem, Verifier
 
-_CERTAIN = 1e-4  # a score is kept this far from 0 and 1: no score is infinite evidence
+CERTAIN = 1e-4  # a score is kept this far from 0 and 1: no score is infinite evidence
 
 Trajectory = tuple[Path, ...]
 """A particle's path after each round, the root first; one that has ended stands still."""
@@ -100,13 +100,17 @@ class Sweeps:
         cloud: list[Trajectory] = [(Path(),)] * self.n
         log_z = 0.0
         for turn in range(1, self.depth + 1):
-            moved = await self._extend(cloud[1:] if kept else cloud, whole=turn == self.depth)
+            moving = cloud[1:] if kept else cloud
+            steps = await advance(
+                self.problem, self.model, self.verifier, [one[-1] for one in moving], self.aggregate, whole=turn == self.depth
+            )
+            moved = [(*particle, step) for particle, step in zip(moving, steps, strict=True)]
             if kept:
                 moved = [(*kept, *kept[-1:] * turn)[: turn + 1], *moved]
             logits = [self._gain(particle) / self.tempering for particle in moved]
             weights = tempered(logits, 1.0, self.entropy)
             copies = self._resample(weights, rng, held=bool(kept))
-            log_z += _log_mean(logits)
+            log_z += log_mean(logits)
             trace.current().record(
                 "resampled",
                 particles=[particle[-1].event for particle in moved],
@@ -126,12 +130,6 @@ class Sweeps:
         leaves.offer(ended)
         return leaves.answer()
 
-    async def _extend(self, cloud: Sequence[Trajectory], whole: bool) -> list[Trajectory]:
-        going = [particle[-1] for particle in cloud if not particle[-1].ended]
-        grown = await draw_steps(self.problem, self.model, going, whole=whole)
-        scored = iter(await score_paths(self.verifier, self.problem, grown, self.aggregate))
-        return [(*particle, particle[-1] if particle[-1].ended else next(scored)) for particle in cloud]
-
     def _gain(self, particle: Trajectory) -> float:
         """The log-weight of the particle's last step."""
         return _logit(particle[-1]) - (_logit(particle[-2], 0.0) if self.corrected else 0.0)
@@ -144,15 +142,24 @@ class Sweeps:
         return (systematic if self.corrected else multinomial)(self.n, weights, rng)
 
 
+async def advance(
+    problem: Problem, model: Model, verifier: Verifier, paths: Sequence[Path], aggregate: str, *, whole: bool
+) -> list[Path]:
+    """Each path a step further, and judged; one that has ended stands still."""
+    grown = await draw_steps(problem, model, [path for path in paths if not path.ended], whole=whole)
+    scored = iter(await score_paths(verifier, problem, grown, aggregate))
+    return [path if path.ended else next(scored) for path in paths]
+
+
 def _logit(path: Path, unknown: float = -inf) -> float:
     """The log-odds of the path's score; a path that has none cannot be resampled."""
     if path.score is None or path.score.value is None:
         return unknown
-    score = min(max(path.score.value, _CERTAIN), 1 - _CERTAIN)
+    score = min(max(path.score.value, CERTAIN), 1 - CERTAIN)
     return log(score / (1 - score))
 
 
-def _log_mean(logits: Sequence[float]) -> float:
+def log_mean(logits: Sequence[float]) -> float:
     """ln of the mean of exp(logit)."""
     top = max(logits)
     return top if top == -inf else top + log(fsum(exp(logit - top) for logit in logits) / len(logits))

@@ -1,7 +1,7 @@
 """Solutions grown step by step: draw the next step of many paths at once, score the prefixes, vote among those that have ended.
 
-A step ends at the task's separator, which stands on the text again, so that the next draw continues the model's own words through
-`Request.prefix`. What beam search, REBASE, particle filters and trees do with the paths is theirs.
+A step ends at the task's separator, `Task.step`, which stands on the text again, so that the next draw continues the model's own
+words through `Request.prefix`. What beam search, REBASE, particle filters and trees do with the paths is theirs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from statistics import fmean
 from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.sample import claim, draws, most, together
+from ponder.separator import pattern
 from ponder.strategies.draw import answer, ask, marked, refused, scores, undecided
-from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
+from ponder.types import Abilities, Answer, Candidate, Model, Problem, Request, Sample, Score, Step, Usage, Verifier
 
 _BLANKS = 3  # separators in a row that a model may write before its path is taken as stuck
 _AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {"last": itemgetter(-1), "min": min, "prod": prod, "mean": fmean}
@@ -204,7 +205,7 @@ async def _round(problem: Problem, model: Model, paths: Sequence[Path], temperat
     """
     if not paths:
         return []
-    endings = [most(model, _request(problem, path, None, whole=True)) for path in dict.fromkeys(paths)]
+    endings = [most(model, _request(problem, model, path, None, whole=True)) for path in dict.fromkeys(paths)]
     with budget.spending(budget.current().without(max(endings, key=lambda charge: charge.tokens))):
         return await _draw_all(problem, model, paths, temperature, whole)
 
@@ -221,7 +222,7 @@ async def _ending(problem: Problem, model: Model, paths: Sequence[Path], refusal
 async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], temperature: float | None, whole: bool) -> list[Path]:
     siblings: dict[tuple[Request, int | None], list[int]] = {}
     for place, path in enumerate(paths):
-        siblings.setdefault((_request(problem, path, temperature, whole), path.event), []).append(place)
+        siblings.setdefault((_request(problem, model, path, temperature, whole), path.event), []).append(place)
     drawn = await together(
         _draw(model, request, claim(model, request, len(places)), event) for (request, event), places in siblings.items()
     )
@@ -235,14 +236,27 @@ async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], tempe
     return grown
 
 
-def _request(problem: Problem, path: Path, temperature: float | None, whole: bool) -> Request:
-    asked, task = ask(problem, path.text), problem.task
-    return replace(
+def _request(problem: Problem, model: Model, path: Path, temperature: float | None, whole: bool) -> Request:
+    asked = ask(problem, path.text)
+    asked = replace(
         asked,
-        max_tokens=task.max_tokens - path.tokens,
+        max_tokens=problem.task.max_tokens - path.tokens,
         temperature=asked.temperature if temperature is None else temperature,
-        stop=asked.stop if whole else tuple(dict.fromkeys((*asked.stop, task.step))),
     )
+    return asked if whole else _step(asked, problem.task.step, model.abilities)
+
+
+def _step(whole: Request, step: Step, able: Abilities) -> Request:
+    """The request for one step only.
+
+    Of a model that does not say which stop string ended a draw, a step is ended from here, where it is seen why it ends; then
+    log-probabilities let its tokens be counted though no final count comes.
+    """
+    if isinstance(step, int):
+        return replace(whole, max_tokens=min(step, whole.max_tokens))
+    if isinstance(step, str) and able.stop and able.names_stop:
+        return replace(whole, stop=tuple(dict.fromkeys((*whole.stop, step))))
+    return replace(whole, until=pattern(step), logprobs=able.logprobs)
 
 
 async def _draw(model: Model, request: Request, indices: list[int], parent: int | None) -> list[Sample | BudgetExhausted]:
@@ -262,17 +276,19 @@ def _child(problem: Problem, path: Path, drawn: Sample | BudgetExhausted) -> Pat
         return _failed(path, str(drawn))
     if drawn.error is not None:
         return replace(_failed(path, drawn.error), event=drawn.event)
-    task, counted = problem.task, drawn.usage_source != "reserved"  # the most that it can have been would end the path
+    task, by_count = problem.task, isinstance(problem.task.step, int)
+    # the most that a draw can have been would end the path; one of a counted step has been that, or has ended it
+    counted = by_count or drawn.usage_source != "reserved"
     tokens = path.tokens + (drawn.usage.completion if counted else 0)
-    at_step = drawn.stop == task.step and drawn.stop not in task.stop
-    full = tokens >= task.max_tokens
-    text = path.text + drawn.text + (task.step if at_step else "")
+    at_step = drawn.finish_reason == "length" if by_count else drawn.stop is not None and drawn.stop not in task.stop
+    ended = tokens >= task.max_tokens or not at_step
+    text = path.text + drawn.text + (drawn.stop or "" if at_step else "")
     step = text.removeprefix("".join(path.steps))
     return Path(
         text=text,
         steps=(*path.steps, step) if step.strip() else path.steps,
-        ended=full or not at_step,
-        truncated=drawn.finish_reason == "length" or (full and at_step),
+        ended=ended,
+        truncated=ended and (at_step or drawn.finish_reason == "length"),
         event=drawn.event,
         tokens=tokens,
     )

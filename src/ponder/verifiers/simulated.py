@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import exp, log
 from statistics import fmean
 
 from ponder.models.simulated import dice
+from ponder.separator import split
 from ponder.types import Problem, Reads, Sample, Score, Verifier
 
 
@@ -57,8 +59,7 @@ class Process:
     def _judge(self, problem: Problem, sample: Sample) -> Score:
         if sample.error is not None:
             return Score(None, error=f"the draw failed: {sample.error}")
-        lines = [line for line in (sample.prefix + sample.text).split(problem.task.step) if line.strip()]
-        prefixes = [problem.task.step.join(lines[:count]) for count in range(1, len(lines) + 1)]
+        prefixes = [prefix.rstrip() for prefix in accumulate(split(sample.prefix + sample.text, problem.task.step))]
         steps = tuple(self._value(problem, prefix) for prefix in prefixes)
         return Score(steps[-1], steps) if steps else Score(None, error="there is no step to judge")
 
