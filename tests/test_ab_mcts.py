@@ -1,6 +1,5 @@
 """AB-MCTS-A: who learns of a score, when it goes wide and when deep, and what it draws."""
 
-import asyncio
 from contextlib import suppress
 from random import Random
 from statistics import fmean
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.simulated import Simulated
-from ponder.solve import solve, solve_sync
+from ponder.solve import solve_sync
 from ponder.strategies.ab_mcts import Adaptive, aggregated, mixed
 from ponder.tasks.simulated import problems
 from ponder.thompson import beta, gaussian
@@ -125,22 +124,6 @@ def test_wrong_parameters_are_named_before_anything_is_spent(wrong, message):
     with pytest.raises(InputError, match=message):
         solve_sync(PROBLEM, model=model, strategy="ab-mcts", verifier=prm(model), **wrong)
     assert model.tally.calls == 0
-
-
-def test_cancelling_leaves_no_stream_running():
-    model = Simulated(latency=0.002, words=40, abilities=ONE_BY_ONE)
-
-    async def main():
-        running = asyncio.ensure_future(solve(PROBLEM, model=model, strategy="ab-mcts", verifier=prm(model)))
-        while model.tally.completion < 8:
-            await asyncio.sleep(0.001)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        written = model.tally.completion
-        await asyncio.sleep(0.02)
-        return model.tally.completion - written
-
-    assert asyncio.run(main()) == 0
 
 
 def test_at_the_limit_the_best_so_far_is_returned():

@@ -1,6 +1,7 @@
 """Budgets are hard: reserved before, settled after, nested, fair, and never exceeded by any strategy on any model."""
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -166,6 +167,53 @@ def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, f
     assert tokens is None or used.prompt + used.completion <= tokens
     assert calls is None or used.calls <= calls
     assert cents is None or model.price.usd(used) <= cents / 100 + 1e-9
+
+
+class Watched(Simulated):
+    """A model that knows how many of its streams are open."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        object.__setattr__(self, "streams", [])
+
+    async def stream(self, request):
+        self.streams.append(request)
+        try:
+            async for chunk in super().stream(request):
+                yield chunk
+        finally:
+            self.streams.remove(request)
+
+
+def cancelled(name, tokens):
+    """Seconds from the cancellation of a solve that has drawn so many tokens to its end, or None where it ended before."""
+    model = Watched(latency=0.002, words=20, abilities=replace(ABLE, n=False))
+    problem = problems(1)[0]
+    verifier = Process(model.chance) if "continues" in registry.get(name).needs else Imperfect(problem.task.verifier)
+
+    async def main():
+        running = asyncio.ensure_future(solve(problem, model=model, strategy=name, verifier=verifier))
+        while model.tally.completion < tokens and not running.done():
+            await asyncio.sleep(0.001)
+        ended, began = running.done(), time.perf_counter()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        took = time.perf_counter() - began
+        assert not model.streams
+        written = model.tally.completion
+        await asyncio.sleep(0.01)
+        assert model.tally.completion == written
+        return None if ended else took
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", _STRATEGIES)
+def test_cancelling_a_solve_stops_all_its_streams_within_a_tenth_of_a_second(name):
+    """Early and later in every strategy; the best of three, because the machine may be busy."""
+    assert min(cancelled(name, 1) for _ in range(3)) < 0.1
+    later = [took for _ in range(3) if (took := cancelled(name, 100)) is not None]
+    assert not later or min(later) < 0.1
 
 
 def test_errors_are_ponders_own():
