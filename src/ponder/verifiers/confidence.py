@@ -1,8 +1,8 @@
 """How sure a model was of its own words: read from the log-probabilities of its tokens, with no second model and no reference.
 
 `groups` and `pooled` are DeepConf's windows (Fu et al. 2025) over any value a token. DeepConf's own, `token_confidence`, needs the
-likeliest tokens of each place, and `self_certainty` (Kang et al. 2025) the whole vocabulary; a sample holds the log-probabilities of
-the tokens that were drawn, and those are what the verifier pools.
+likeliest tokens of each place, and `self_certainty` (Kang et al. 2025) the whole vocabulary. A sample holds the log-probabilities
+of the tokens that were drawn, and those are what the verifier pools.
 """
 
 from __future__ import annotations
