@@ -47,12 +47,12 @@ def within(p, count):
 def test_refining_blindly_is_a_markov_chain_of_two_states(p, fixes, breaks):
     """acc_t = acc_inf + (acc_0 - acc_inf) (1 - fix - break)^t with acc_inf = fix / (fix + break): better iff acc_0 is below it."""
     model, limit = Simulated(accuracy=p, steps=1, words=1, fixes=fixes, breaks=breaks), fixes / (fixes + breaks)
-    found = solved(model, "self-refine", 160)
-    measured = [sum(answer.candidates[turn].answer == one.reference for one, answer in found) / 160 for turn in range(5)]
+    found = solved(model, "self-refine", 100)
+    measured = [sum(answer.candidates[turn].answer == one.reference for one, answer in found) / 100 for turn in range(5)]
     for turn, share in enumerate(measured):
         expected = limit + (p - limit) * (1 - fixes - breaks) ** turn
-        assert share == pytest.approx(expected, abs=within(expected, 160))
-    assert sum(answer.answer == one.reference for one, answer in found) / 160 == measured[-1]
+        assert share == pytest.approx(expected, abs=within(expected, 100))
+    assert sum(answer.answer == one.reference for one, answer in found) / 100 == measured[-1]
     if p != limit:
         assert (measured[-1] > measured[0]) == (p < limit)
 
