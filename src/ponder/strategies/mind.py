@@ -69,17 +69,20 @@ class Mind:
 
         Raises `VerifierError` if it can judge none of the first unfinished ones.
         """
-        final = [path for path in paths if path.ended and self.verifier]
-        open_ = [path for path in paths if not (path.ended and self.verifier)]
-        by_verifier = iter(await score_paths(self.verifier, self.problem, final) if self.verifier else ())
-        scored = await _EVALUATE[self.evaluate](self, open_) if open_ else []
+        final = [self.verifier is not None and path.ended for path in paths]
+        ended = [path for path, is_final in zip(paths, final, strict=True) if is_final]
+        open_ = [path for path, is_final in zip(paths, final, strict=True) if not is_final]
+        by_verifier = iter(await score_paths(self.verifier, self.problem, ended) if self.verifier else ())
+        by_evaluation = iter(self._seen(await _EVALUATE[self.evaluate](self, open_)) if open_ else ())
+        return [next(by_verifier if is_final else by_evaluation) for is_final in final]
+
+    def _seen(self, scored: list[Path]) -> list[Path]:
         scores = [path.score for path in scored if path.score is not None]
         self.sighted = self.sighted or any(score.value is not None for score in scores)
-        if scores and not self.sighted:
-            why = scores[0].error or "it does not say"
+        if not self.sighted:
+            why = (scores[0].error or "it does not say") + (f" (a draw had failed: {self.error})" if self.error else "")
             raise VerifierError(f"evaluate={self.evaluate} cannot judge unfinished solutions: {why}; {_ADVICE}")
-        by_evaluation = iter(scored)
-        return [next(by_verifier) if path.ended and self.verifier else next(by_evaluation) for path in paths]
+        return scored
 
     async def ask(self, questions: Mapping[str, int | None], count: int, role: str) -> list[list[str]]:
         """`count` replies to each question, less those that failed; each question with the event that it is about."""
@@ -198,7 +201,7 @@ _EVALUATE: Mapping[str, Callable[[Mind, Sequence[Path]], Awaitable[list[Path]]]]
     "task": by_task,
 }
 
-_ADVICE = "take one of value, vote, verifier (a process reward model) or task (where it can) that can"
+_ADVICE = "take value or vote with a model that can judge, a process reward model as the verifier, or task where it can"
 _SO_FAR = "{question}\n\nA solution as far as it goes:\n{text}\n\n"
 _PROPOSE = _SO_FAR + (
     "Suggest several different next steps, one a line, each a short single step that goes on from there. If a step completes the "
