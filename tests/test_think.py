@@ -14,7 +14,7 @@ from ponder.models.thoughts import Thoughts
 from ponder.solve import solve, solve_sync
 from ponder.tasks.simulated import problems
 from ponder.types import Abilities
-from scripted import Scripted
+from scripted import ONE_BY_ONE, Scripted
 from test_refine import chains, solved, within
 
 PROBLEM = problems(1)[0]
@@ -72,6 +72,16 @@ def test_it_waits_exactly_so_many_times(waits):
         assert (answer.text, answer.answer, len(model.requests)) == ("answer 7", "7", waits + 2)
         assert model.requests[-1].prefix.endswith("no it is \n</think>\n\n")
         assert model.requests[1].prefix == "<think> so it is seven or eight \nWait"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_tags_that_the_chat_template_opens_are_known_by_the_closing_one(named):
+    """The model writes no `<think>`; whether or not it says that `</think>` ended the draw, the answer is what comes after."""
+    model = Scripted(lambda request: tagged(request).removeprefix("<think>"), abilities=replace(ONE_BY_ONE, names_stop=named))
+    answer = solve_sync(PROBLEM, model=model, strategy="think", waits=1)
+    [candidate] = answer.candidates
+    assert (candidate.sample.reasoning, answer.text) == (" so it is seven or eight \nWait\nno it is \n", "answer 7")
+    assert model.requests[0].stop == (("</think>",) if named else ())
 
 
 def test_it_waits_until_the_minimum_and_no_longer():

@@ -243,11 +243,11 @@ def _request(problem: Problem, model: Model, path: Path, temperature: float | No
         max_tokens=problem.task.max_tokens - path.tokens,
         temperature=asked.temperature if temperature is None else temperature,
     )
-    return asked if whole else _step(asked, problem.task.step, model.abilities)
+    return asked if whole else stopping_at(problem.task.step, asked, model.abilities)
 
 
-def _step(whole: Request, step: Step, able: Abilities) -> Request:
-    """The request for one step only.
+def stopping_at(step: Step, whole: Request, able: Abilities) -> Request:
+    """The request for what comes before the next `step` only.
 
     Of a model that does not say which stop string ended a draw, a step is ended from here, where it is seen why it ends; then
     log-probabilities let its tokens be counted though no final count comes.

@@ -12,6 +12,7 @@ from ponder.strategies import strategy
 from ponder.strategies.attempts import attempted, reply
 from ponder.strategies.direct import first
 from ponder.strategies.draw import answer, ask, choose
+from ponder.strategies.steps import stopping_at
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Usage
 
 WAIT, FINAL = "Wait", "Final Answer:"
@@ -77,7 +78,7 @@ async def _think(problem: Problem, model: Model, thought: Thought, maximum: int)
     """The thought continued to its next end, or cut. Raises `BudgetExhausted` where it would leave no room for the answer."""
     asked = ask(problem, thought.text)
     room = maximum - thought.tokens if maximum else asked.max_tokens
-    asked = replace(asked, max_tokens=room, stop=tuple(dict.fromkeys((*asked.stop, CLOSE))))
+    asked = stopping_at(CLOSE, replace(asked, max_tokens=room), model.abilities)
     ending = _ending(problem, replace(thought, tagged=True, ended=False))
     kept = most(model, replace(ending, max_tokens=ending.max_tokens + room))  # its prompt will be longer by as much
     with budget.spending(budget.current().without(kept)):
