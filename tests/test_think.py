@@ -80,7 +80,7 @@ def test_tags_that_the_chat_template_opens_are_known_by_the_closing_one(named):
     model = Scripted(lambda request: tagged(request).removeprefix("<think>"), abilities=replace(ONE_BY_ONE, names_stop=named))
     answer = solve_sync(PROBLEM, model=model, strategy="think", waits=1)
     [candidate] = answer.candidates
-    assert (candidate.sample.reasoning, answer.text) == (" so it is seven or eight \nWait\nno it is \n", "answer 7")
+    assert (candidate.sample.reasoning, answer.text) == ("so it is seven or eight \nWait\nno it is \n", "answer 7")
     assert model.requests[0].stop == (("</think>",) if named else ())
 
 
