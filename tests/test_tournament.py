@@ -2,6 +2,7 @@
 
 import asyncio
 from math import ceil, comb, exp, log2, sqrt
+from statistics import fmean
 
 import pytest
 
@@ -14,6 +15,7 @@ from ponder.tasks.simulated import problems, simulated
 from ponder.trace import Trace
 from ponder.types import Abilities, Score
 from ponder.verifiers.check import Check
+from ponder.verifiers.confidence import Confidence
 from ponder.verifiers.simulated import Judge
 from referee import Referee
 
@@ -158,3 +160,18 @@ def test_parameters_are_checked_before_anything_is_spent(strategy, wrong):
     with pytest.raises(InputError, match="must be above 0"):
         solve_sync(problems(1)[0], model=model, strategy=strategy, **wrong)
     assert model.tally.calls == 0
+
+
+@pytest.mark.parametrize("strategy", ["knockout", "league", "universal-self-consistency"])
+def test_the_answers_of_another_strategy_can_compete(strategy):
+    """Each candidate is a vote of 5: right with more than p, and judged no differently."""
+    model = Referee(accuracy=0.6, steps=1, attractor=1, abilities=ALONE)
+    answer = solve_sync(problems(1)[0], model=model, strategy=strategy, n=3, sampler="self-consistency(n=5)")
+    assert (len(answer.candidates), answer.usage["policy"].calls) == (3, 15)
+    assert answer.usage["judge"].calls > 0
+
+
+def test_a_verifier_of_log_probabilities_gets_them():
+    """Confidence scores what it is given: without the log-probabilities there would be no match to judge."""
+    answer = solve_sync(problems(1)[0], model=Simulated(), strategy="knockout", verifier=Confidence(), n=4)
+    assert answer.text == max(answer.candidates, key=lambda one: fmean(one.sample.logprobs)).sample.text

@@ -11,9 +11,9 @@ from random import Random
 from ponder import answers, trace
 from ponder.models.sample import sample, together
 from ponder.strategies import strategy
-from ponder.strategies.draw import answer, ask, choose
+from ponder.strategies.draw import answer, ask, choose, over, plain
 from ponder.strategies.steps import check
-from ponder.types import Answer, Candidate, Message, Model, Problem
+from ponder.types import Answer, Candidate, Message, Model, Problem, Verifier
 from ponder.verifiers.judge import asked
 
 _SELECT = (
@@ -24,15 +24,18 @@ _SELECTED = re.compile(r"\bresponse\b[*_`\s]*[:=#]?[*_`\s]*(\d{1,4})\b", re.IGNO
 
 
 @strategy("universal-self-consistency", paper="Chen 2023")
-async def universal_self_consistency(problem: Problem, model: Model, *, n: int = 8, orders: int = 1) -> Answer:
+async def universal_self_consistency(
+    problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 8, orders: int = 1, sampler: str = ""
+) -> Answer:
     """Draw `n` samples, show them to the model, and return the one it finds most consistent with the others (Chen et al. 2023).
 
     It selects once, greedily, for each of `orders` random orders of the samples, since models favour a place, and what was selected
     votes; what names none of the samples does not, and if nothing does, the plurality stands (`voted` in the trace says which).
-    That makes n + orders calls. A perfect selector gives self-consistency's answer. Departs from the paper in the orders.
+    That makes n + orders calls. A perfect selector gives self-consistency's answer. Departs from the paper in the orders. A
+    verifier is for the `sampler`, where that needs one.
     """
     check("last", orders=orders)
-    candidates = await entrants(problem, model, n)
+    candidates = await entrants(problem, model, n, verifier, sampler)
     rng = Random(f"{trace.current().seed}:{problem.id}")
     shown = [rng.sample(candidates, len(candidates)) for _ in range(orders if len(candidates) > 1 else 0)]
     votes = await together(_select(problem, model, order) for order in shown)
@@ -40,9 +43,13 @@ async def universal_self_consistency(problem: Problem, model: Model, *, n: int =
     return plurality(problem, selected or candidates, candidates)
 
 
-async def entrants(problem: Problem, model: Model, n: int) -> list[Candidate]:
-    """`n` candidates in order, but those whose draws failed; their plurality leads. Raises `ModelError` when all failed."""
-    return list(trace.lead(await choose(problem, model, n, answers.majority)).candidates)
+async def entrants(problem: Problem, model: Model, n: int, verifier: Verifier | None = None, sampler: str = "") -> list[Candidate]:
+    """`n` candidates in order, with what the verifier reads but not judged by it, or what the strategy `sampler` gives.
+
+    Failed ones are left out; the plurality of the others leads. Raises `ModelError` when all failed.
+    """
+    source = over(sampler, verifier) or functools.partial(plain, verifier=verifier)
+    return list(trace.lead(await choose(problem, model, n, answers.majority, sampler=source)).candidates)
 
 
 def plurality(problem: Problem, voters: Sequence[Candidate], candidates: Sequence[Candidate]) -> Answer:

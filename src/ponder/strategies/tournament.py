@@ -1,4 +1,7 @@
-"""Candidates that are compared in pairs: a knockout, and a league. A pair is judged together, and in both orders."""
+"""Candidates that are compared in pairs: a knockout, and a league. A pair is judged together, and in both orders.
+
+Candidates are plain draws, or the answers of the strategy `sampler` (see `strategies.parallel`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from ponder.verifiers.pairwise import compare
 
 
 @strategy("knockout", paper="Chen 2024")
-async def knockout(problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 8, comparisons: int = 2) -> Answer:
+async def knockout(
+    problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 8, comparisons: int = 2, sampler: str = ""
+) -> Answer:
     """Draw `n` candidates and play them off in pairs, the better one going on, until one is left (Chen et al. 2024, 2411.19477).
 
     A match is the majority of `comparisons` verdicts, half of them in the other order; who is left over goes on without one. That
@@ -31,7 +36,7 @@ async def knockout(problem: Problem, model: Model, verifier: Verifier | None, *,
     """
     check("last", comparisons=comparisons)
     referee = verifier or _itself(problem, model)
-    candidates = await entrants(problem, model, n)
+    candidates = await entrants(problem, model, n, verifier, sampler)
     left = Random(f"{trace.current().seed}:{problem.id}").sample(candidates, len(candidates))
     judged = len(left) == 1
     while len(left) > 1:
@@ -47,7 +52,9 @@ async def knockout(problem: Problem, model: Model, verifier: Verifier | None, *,
 
 
 @strategy("league", paper="Chen 2024")
-async def league(problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 8, opponents: int = 4) -> Answer:
+async def league(
+    problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 8, opponents: int = 4, sampler: str = ""
+) -> Answer:
     """Draw `n` candidates, compare each with `opponents` random others, and take the one that wins most often (Chen et al. 2024).
 
     A candidate is shown first against half of its opponents and second against the others, so that a judge's liking for a place
@@ -57,7 +64,7 @@ async def league(problem: Problem, model: Model, verifier: Verifier | None, *, n
     """
     check("last", opponents=opponents)
     referee = verifier or _itself(problem, model)
-    candidates = await entrants(problem, model, n)
+    candidates = await entrants(problem, model, n, verifier, sampler)
     rng = Random(f"{trace.current().seed}:{problem.id}")
     others = [[one for one in candidates if one is not candidate] for candidate in candidates]
     drawn = [rng.sample(some, min(opponents, len(some))) for some in others]
