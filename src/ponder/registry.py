@@ -75,3 +75,15 @@ class Registry(Generic[T]):
         near = difflib.get_close_matches(name, self.names(), n=1)
         advice = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(self.names()) or 'none'}"
         return f"there is no {self.noun} called `{name}`; {advice}"
+
+
+def split(specs: str) -> list[str]:
+    """The parts between commas that stand in no brackets: `a,b(n=2,m=3)` has two."""
+    parts, depth = [""], 0
+    for character in specs:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

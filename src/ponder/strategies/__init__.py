@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponder.errors import AbilityMissing, InputError
-from ponder.registry import Registry
+from ponder.registry import Registry, split
 from ponder.types import Answer, Candidate, Model, Problem, Verifier
 
 Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
@@ -100,6 +100,8 @@ registry: Registry[Strategy] = Registry(
         "mcts": "ponder.strategies.mcts:mcts",
         "alphamath": "ponder.strategies.mcts:alphamath",
         "rstar": "ponder.strategies.mcts:rstar",
+        "rap": "ponder.strategies.mcts:rap",
+        "lats": "ponder.strategies.mcts:lats",
         "tree-of-thoughts": "ponder.strategies.tree_of_thoughts:tree_of_thoughts",
         "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
         "codet": "ponder.strategies.codet:codet",
@@ -139,18 +141,6 @@ def parse(spec: str) -> tuple[Strategy, dict[str, Any]]:
         raise InputError(f"cannot read the strategy {spec!r}; write it as best-of-n or best-of-n(n=16)")
     chosen = registry.get(found["name"])
     return chosen, chosen.check(dict(_parameter(part, spec) for part in split(found["inside"] or "") if part.strip()))
-
-
-def split(specs: str) -> list[str]:
-    """The parts between commas that stand in no brackets: `a,b(n=2,m=3)` has two."""
-    parts, depth = [""], 0
-    for character in specs:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
 
 
 def _parameter(part: str, spec: str) -> tuple[str, Any]:

@@ -1,44 +1,48 @@
 """Who judges, by name.
 
-    task  exact  math  choice  code        what reads a reference or tests, and the task's own
-    builtin:mini-prm  prm:MODEL  prm/turns:MODEL  orm:MODEL        a language model's log-probabilities
+    task  exact  math  choice  code  examples       the task's own; what reads a reference or tests
+    builtin:mini-prm  prm:MODEL  prm/turns:MODEL    a language model's judgement of each step (prm), or of the whole (orm:MODEL)
+    prm:FOLDER  orm:FOLDER                          a Hugging Face reward head (heads)
+    pooling:URL  classify:URL  score:URL            a served reward model (served)
+    judge:MODEL  genrm:MODEL                        a model that grades, or reasons and says yes or no (judge)
+    confidence:tail                                 the sampler's own log-probabilities: mean, lowest, bottom, tail (confidence)
+    ensemble:mean(A,B)                              several as one: mean, veto, agreement (ensemble)
 
 A MODEL is any name of `ponder models`. Other packages add verifiers by the entry-point group `ponder.verifiers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from ponder.errors import InputError
 from ponder.models import catalog
-from ponder.registry import Registry
+from ponder.registry import Registry, split
 from ponder.types import Model, Task, Verifier
 
 verifiers: Registry[Verifier] = Registry(
     "verifier",
     "ponder.verifiers",
-    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "code", "exact", "math")},
+    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "code", "exact", "math")}
+    | {"examples": "ponder.verifiers.code:examples"},
 )
+
+KINDS = (
+    "builtin", "prm", "prm/turns", "orm", "pooling", "classify", "score", "judge", "genrm", "confidence", "ensemble",
+)  # fmt: skip
+"""What may stand before the colon."""
 
 
 @asynccontextmanager
 async def opened(spec: str | Verifier | None, task: Task) -> AsyncIterator[Verifier | None]:
-    """The verifier called `spec`, whose model, if it has one, is closed at the end; a verifier object is its owner's to close.
+    """The verifier called `spec`, whose models, if it has any, are closed at the end; a verifier object is its owner's to close.
 
     None means the task's own where it may choose, `task` the task's own whatever it reads. Raises InputError for an unknown name.
     """
-    if not isinstance(spec, str):
-        yield spec or task.chooser
-        return
-    kind, colon, rest = spec.partition(":")
-    if not colon:
-        yield named(spec, task)
-        return
-    judging = _judging(kind, spec)
-    async with catalog.opened(spec if kind == "builtin" else rest) as model:
-        yield judging(model)
+    async with AsyncExitStack() as stack:
+        yield await _open(spec.strip(), task, stack) if isinstance(spec, str) else spec or task.chooser
 
 
 def named(spec: str, task: Task) -> Verifier:
@@ -50,16 +54,54 @@ def named(spec: str, task: Task) -> Verifier:
     return task.verifier
 
 
-def _judging(kind: str, spec: str) -> Callable[[Model], Verifier]:
-    """How a model judges."""
+async def _open(spec: str, task: Task, stack: AsyncExitStack) -> Verifier:
+    kind, colon, rest = spec.partition(":")
+    if not colon:
+        return named(spec, task)
+    if kind not in KINDS or not rest:
+        raise InputError(f"there is no verifier {spec!r}; before the colon stands one of {', '.join(KINDS)}")
+    if kind == "confidence":
+        from ponder.verifiers.confidence import Confidence
+
+        return Confidence(rest)
+    if kind == "ensemble":
+        from ponder.verifiers.ensemble import Ensemble
+
+        how, _, members = rest.removesuffix(")").partition("(")
+        return Ensemble(tuple([await _open(one.strip(), task, stack) for one in split(members) if one.strip()]), how)
+    if kind in ("pooling", "classify", "score") or (kind in ("prm", "orm") and Path(rest).is_dir()):
+        return await _reward(kind, rest, spec, stack)
+    model = await stack.enter_async_context(catalog.opened(spec if kind == "builtin" else rest))
+    return _judging(kind, model, spec)
+
+
+async def _reward(kind: str, rest: str, spec: str, stack: AsyncExitStack) -> Verifier:
+    """A reward model, which answers with numbers."""
+    from ponder.verifiers.heads import Heads
+    from ponder.verifiers.reward import Reward
+    from ponder.verifiers.served import Served
+
+    model: Model
+    match kind:
+        case "pooling" | "classify" | "score":
+            model = Served(rest, api=kind)
+        case _:
+            model = Heads(rest, format="outcome" if kind == "orm" else None)
+    stack.push_async_callback(model.close)
+    return Reward(model, name=spec)
+
+
+def _judging(kind: str, model: Model, spec: str) -> Verifier:
+    """A language model as a judge."""
+    from ponder.verifiers.judge import GenRM, Judge
     from ponder.verifiers.prm import Generative, inline, question, turns, whole
 
-    kinds: dict[str, Callable[[Model], Verifier]] = {
-        "builtin": lambda model: Generative(model, inline, name=spec),
-        "prm": lambda model: Generative(model, question, name=spec),
-        "prm/turns": lambda model: Generative(model, turns, name=spec),
-        "orm": lambda model: Generative(model, whole, outcome=True, name=spec),
-    }
-    if kind not in kinds:
-        raise InputError(f"there is no kind of verifier called `{kind}`, in {spec!r}; there are {', '.join(kinds)}")
-    return kinds[kind]
+    match kind:
+        case "judge":
+            return Judge(model)
+        case "genrm":
+            return GenRM(model)
+        case "orm":
+            return Generative(model, whole, outcome=True, name=spec)
+        case _:
+            return Generative(model, {"builtin": inline, "prm/turns": turns}.get(kind, question), name=spec)
