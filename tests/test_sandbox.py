@@ -77,6 +77,11 @@ def f(x):
     assert apart == ["passed", "crash", "passed", "crash", "passed", "timeout", "passed", "failed"]
     assert [one.kind for one in asyncio.run(tried(program, cases, QUICK, together=True))] == apart
     assert [one.kind for one in asyncio.run(tried("def f(x", cases, QUICK, together=True))] == ["crash"] * 8
+    endless = asyncio.run(
+        tried("def f(x):\n    while x: pass", [Asserts(f"f({x})") for x in (0, 1, 2, 3, 4, 0)], QUICK, together=True)
+    )
+    assert [one.kind for one in endless] == ["passed"] + ["timeout"] * 5
+    assert [one.detail for one in endless[4:]] == ["not tried after 3 timeouts"] * 2
     scripts = [Prints("1", "2"), Prints("2", "5"), Prints("x", ""), Prints("3", "6")]
     found = asyncio.run(tried("print(2 * int(input()))", scripts, QUICK, together=True))
     assert [one.kind for one in found] == ["passed", "failed", "crash", "passed"]

@@ -80,8 +80,8 @@ async def tried(
 ) -> list[Verdict]:
     """The program's verdict for each case; each is tried in processes of its own, all in one sandbox.
 
-    With `together` the cases share processes as long as none goes wrong otherwise than by a wrong answer or an exception: a hundred
-    times as fast, but what the program remembers from one case it still knows in the next.
+    With `together` the cases share processes as long as none goes wrong otherwise than by a wrong answer or an exception: much
+    faster, but what the program remembers from one case it still knows in the next, and after three timeouts it is not tried on.
 
     When this returns, or is cancelled, nothing of the sandbox is alive. One runs per core; the others wait. Raises VerifierError if
     there is no bubblewrap or it cannot start, unless `unsafe`: then nothing is limited but time and each process's memory.
