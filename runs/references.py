@@ -8,7 +8,7 @@ from ponder.types import Problem, Sample
 
 
 async def main() -> None:
-    for name in ("humaneval", "mbpp", "codecontests"):
+    for name in ("humaneval", "mbpp", "mbpp-sanitized", "codecontests"):
         task = tasks.get(name)
         assert task.verifier is not None
         problems = [problem for split in task.splits for problem in task.load(split, None)]

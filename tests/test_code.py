@@ -10,8 +10,8 @@ from ponder.tasks.free import problem as asked
 from ponder.types import Problem, Sample, Score
 from ponder.verifiers import code as code_module
 from ponder.verifiers import sandbox, verifiers
-from ponder.verifiers.code import Code, examples
-from ponder.verifiers.sandbox import Asserts, Case, Verdict
+from ponder.verifiers.code import Code, examples, shown
+from ponder.verifiers.sandbox import Asserts, Case, Limits, Verdict
 from walls import bubblewrap
 
 TESTS = (Asserts("assert double(1) == 2"), Asserts("assert double(2) == 4"))
@@ -64,6 +64,14 @@ def test_examples_are_tried_in_place_of_the_hidden_tests_and_may_choose() -> Non
     assert asyncio.run(examples(shown, [Sample(WRONG)])) == [Score(1.0, (1.0,))]
     assert asyncio.run(examples(problem(*TESTS), [Sample(RIGHT)]))[0].error == f"the problem `{shown.id}` has no examples"
     assert (examples.name, examples.reads) == ("examples", "nothing")
+
+
+def test_what_a_problem_shows_is_tried_within_its_tasks_limits() -> None:
+    limited = Code(Limits(cpu=7))
+    asked = replace(problem(*TESTS), data={"examples": TESTS})
+    assert shown(replace(asked, task=replace(asked.task, verifier=limited))) == replace(examples, limits=Limits(cpu=7))
+    assert shown(asked) == examples
+    assert shown(problem(*TESTS)) is None
 
 
 def test_without_a_sandbox_it_refuses_in_one_plain_error(monkeypatch: pytest.MonkeyPatch) -> None:

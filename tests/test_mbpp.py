@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ponder.errors import InputError
-from ponder.tasks.mbpp import SPLITS, mbpp
+from ponder.tasks.mbpp import SPLITS, mbpp, sanitized
 from ponder.types import Problem, Sample, Score
 from walls import bubblewrap
 
@@ -39,6 +39,18 @@ def test_reference_solutions_pass() -> None:
     found = graded(*((problem, problem.reference or "") for problem in chosen))
     assert {problem.id: score.error for problem, score in zip(chosen, found, strict=True) if score.value != 1.0} == {}
     assert len(chosen) == 21
+
+
+@bubblewrap
+def test_the_sanitized_set_has_its_own_words_tests_and_imports() -> None:
+    """427 of the 974, by split as they are published on the hub; two references with and without an import in their tests."""
+    everything = [problem for split in SPLITS for problem in sanitized.load(split, None)]
+    assert [len(sanitized.load(split, None)) for split in SPLITS] == [257, 7, 43, 120]
+    (importing, *_) = [one for one in everything if one.data["tests"][0].code.startswith("import math\n")]
+    assert "import math" not in importing.question
+    assert everything[0].id == "mbpp-sanitized/11"
+    found = graded(*((problem, problem.reference or "") for problem in (importing, everything[0])))
+    assert [score.value for score in found] == [1.0, 1.0]
 
 
 @bubblewrap

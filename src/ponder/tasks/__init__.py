@@ -24,6 +24,7 @@ tasks: Registry[Task] = Registry(
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",
         "humaneval": "ponder.tasks.humaneval:humaneval",
         "mbpp": "ponder.tasks.mbpp:mbpp",
+        "mbpp-sanitized": "ponder.tasks.mbpp:sanitized",
         "simulated": "ponder.tasks.simulated:simulated",
     },
 )

@@ -1,7 +1,13 @@
-"""MBPP: small Python functions described in a sentence (Austin et al. 2021); 974 problems, 500 of them in the split `test`."""
+"""MBPP: small Python functions described in a sentence (Austin et al. 2021); 974 problems, 500 of them in the split `test`.
+
+`mbpp-sanitized` holds the 427 whose descriptions its authors corrected, 257 of them in `test`.
+"""
 
 import builtins
+import gzip
+import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from ponder.errors import InputError
@@ -14,26 +20,42 @@ from ponder.verifiers.sandbox import Asserts, Limits
 SPLITS = {"test": range(11, 511), "prompt": range(1, 11), "validation": range(511, 601), "train": range(601, 975)}
 """Task numbers by split (Austin et al. 2021, section 2.1)."""
 
+SANITIZED = "bench_code/sanitized-mbpp.json.gz"
+
 _ENDED = re.compile(r"\[BEGIN\]\r?\n?|\[DONE\]")
 
 
 def _load(split: str, limit: int | None) -> list[Problem]:
-    if split not in SPLITS:
-        raise InputError(f"the task `mbpp` has no split `{split}`; its splits are {', '.join(SPLITS)}")
+    _check(split, mbpp)
     rows = files.benchmark("bench_code/mbpp.jsonl.gz", "google-research-datasets/mbpp", "full", split)
-    return [_problem(row) for row in rows if row["task_id"] in SPLITS[split]][:limit]
+    return [_problem(row, mbpp) for row in rows if row["task_id"] in SPLITS[split]][:limit]
 
 
-def _problem(row: dict[str, Any]) -> Problem:
+def _load_sanitized(split: str, limit: int | None) -> list[Problem]:
+    _check(split, sanitized)
+    path = files.local(SANITIZED)
+    hub = (SANITIZED, "google-research-datasets/mbpp", "sanitized", split)
+    rows = json.loads(gzip.decompress(path.read_bytes())) if path else files.benchmark(*hub)
+    return [_problem(row, sanitized) for row in rows if row["task_id"] in SPLITS[split]][:limit]
+
+
+def _check(split: str, task: Task) -> None:
+    if split not in SPLITS:
+        raise InputError(f"the task `{task.name}` has no split `{split}`; its splits are {', '.join(SPLITS)}")
+
+
+def _problem(row: dict[str, Any], task: Task) -> Problem:
+    """A row of either set; in the sanitized one the description is the `prompt`, and tests may need imports."""
     hides = tuple(name for name in re.findall(r"^def (\w+)", row["code"], re.MULTILINE) if hasattr(builtins, name))
-    tests = tuple(Asserts(test, hides) for test in row["test_list"])
-    question = f"You are an expert Python programmer, and here is your task: {row['text']} Your code should pass these tests:\n\n"
+    tests = tuple(Asserts("\n".join([*row.get("test_imports", ()), test]), hides) for test in row["test_list"])
+    text = row["text"] if "text" in row else row["prompt"]
+    question = f"You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n"
     return Problem(
-        id=f"mbpp/{row['task_id']}",
+        id=f"{task.name}/{row['task_id']}",
         messages=(Message("user", question + "\n".join(row["test_list"]) + "\n"),),
-        task=mbpp,
+        task=task,
         reference=row["code"],
-        data={"tests": tests, "examples": tests, "setup": row["test_setup_code"]},
+        data={"tests": tests, "examples": tests, "setup": row.get("test_setup_code", "")},
     )
 
 
@@ -56,3 +78,4 @@ mbpp = Task(
     source="https://github.com/google-research/google-research/tree/master/mbpp",
     licence="CC-BY-4.0",
 )
+sanitized = replace(mbpp, name="mbpp-sanitized", about="MBPP with corrected descriptions", load=_load_sanitized)
