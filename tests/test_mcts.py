@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from functools import partial
+from math import exp, sqrt
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,16 +11,16 @@ from hypothesis import strategies as st
 
 from ponder import trace
 from ponder.budget import Budget
-from ponder.errors import AbilityMissing, BudgetExhausted, InputError, ModelError, VerifierError
+from ponder.errors import AbilityMissing, BudgetExhausted, EndpointError, InputError, ModelError, VerifierError
 from ponder.models.simulated import Simulated
 from ponder.solve import solve, solve_sync
 from ponder.store import Store
-from ponder.strategies.mcts import Search, by_agreement, by_verifier, most_visited
+from ponder.strategies.simulation import Search, by_agreement, by_verifier, most_visited
 from ponder.strategies.steps import Path
 from ponder.tasks.simulated import problems
 from ponder.trace import Trace
-from ponder.tree import Tree, back_up, expand, lineage, room, uct
-from ponder.types import Abilities, Candidate, Price, Sample, Score
+from ponder.tree import Tree, back_up, expand, lineage, puct, room, uct
+from ponder.types import Abilities, Candidate, Chunk, Price, Sample, Score, Usage
 from ponder.verifiers.check import Check
 from ponder.verifiers.simulated import Process
 
@@ -180,7 +181,7 @@ def test_searches_outlive_failing_draws_and_say_so_when_all_fail(strategy):
     ("strategy", "message"),
     [
         ("mcts(rule=ucb)", "`rule` is one of uct, puct"),
-        ("mcts(value=guess)", "`value` is one of verifier, rollout"),
+        ("mcts(value=guess)", "`value` is one of verifier, rollout, self"),
         ("mcts(final=first)", "`final` is one of visits, best, vote"),
         ("mcts(width=0)", "`width` must be above 0"),
         ("alphamath(simulations=0)", "`simulations` must be above 0"),
@@ -231,3 +232,115 @@ def test_a_budget_is_never_exceeded(strategy, tokens, calls, cents, max_tokens, 
     assert tokens is None or used.computed <= tokens
     assert calls is None or used.calls <= calls
     assert cents is None or model.price.usd(used) <= cents / 100 + 1e-9
+
+
+class Opinionated(Simulated):
+    """Grades what it is shown by its true chance, and draws a lesson from what it is told is wrong; keeps what it was asked."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        object.__setattr__(self, "asked", [])
+
+    async def stream(self, request):
+        said = request.messages[-1].content
+        self.asked.append(request)
+        if "# Rubric" in said:
+            solution = said.partition("# Solution\n\n")[2].partition("\n\n# Rubric")[0]
+            yield self._says(f"Grade: {10 * self.chance(PROBLEM, solution):.3f}")
+        elif said.startswith("This solution is wrong"):
+            yield self._says(f"Lesson {len(self.asked)}: take care.")
+        else:
+            async for chunk in super().stream(request):
+                yield chunk
+
+    def _says(self, text):
+        return Chunk(text, token_ids=(1,), finish_reason="stop", usage=Usage(1, 1, 0, 1))
+
+
+EXACT = Check("exact", "nothing", lambda problem, text: Score(float(text.split()[-1] == problem.question.split()[-1])))
+
+
+def test_rap_solves_by_the_models_own_opinion_of_each_step():
+    """p = .3 a sample, graded by the true chance: reward = useful^.5 confidence^.5, the confidence exp of the mean logprob."""
+    model = Opinionated(accuracy=0.3)
+    answer = solve_sync(PROBLEM, model=model, strategy="rap")
+    assert answer.answer == PROBLEM.reference
+    assert not answer.oracle
+    assert answer.usage["judge"].calls > 10
+    drawn = {event.id: event.data for event in answer.trace.events if event.kind == "drawn"}
+    scored = [event for event in answer.trace.events if event.kind == "scored"]
+    useful = {event.parent: event.data["value"] for event in scored if event.data["verifier"] == "judge:simulated"}
+    rewards = {event.parent: event.data["value"] for event in scored if event.data["verifier"] == "confidence"}
+    assert rewards.keys() == useful.keys()
+    assert all(0 < reward < sqrt(useful[event]) or not useful[event] for event, reward in rewards.items())
+    assert rewards.keys() <= drawn.keys()
+
+
+def test_rap_without_log_probabilities_goes_by_opinion_alone():
+    answer = solve_sync(PROBLEM, model=Opinionated(accuracy=0.3, abilities=ONE_BY_ONE), strategy="rap")
+    assert answer.answer == PROBLEM.reference
+    assert {event.data["verifier"] for event in answer.trace.events if event.kind == "scored"} == {"judge:simulated"}
+
+
+def test_lats_tells_what_failures_taught_and_stops_at_a_reward_of_1():
+    model = Opinionated(accuracy=0.02, abilities=ONE_BY_ONE)
+    answer = solve_sync(PROBLEM, model=model, strategy="lats", verifier=EXACT)
+    policy = [request.messages[-1].content for request in model.asked if request.messages[-1].content.startswith("simulated")]
+    lessons = [text.count("Lesson") for text in policy]
+    assert lessons[0] == 0
+    assert max(lessons) == 3, "the latest three"
+    assert lessons == sorted(lessons)
+    sure = Opinionated(accuracy=1.0, abilities=ONE_BY_ONE)
+    answer = solve_sync(PROBLEM, model=sure, strategy="lats", verifier=EXACT)
+    assert answer.answer == PROBLEM.reference
+    assert len([request for request in sure.asked if request.prefix or len(request.messages) == 1]) < 60
+    assert max(candidate.value for candidate in answer.candidates) == 1
+
+
+def test_lats_goes_on_without_a_lesson_that_could_not_be_drawn():
+    class Unteachable(Opinionated):
+        def _says(self, text):
+            if text.startswith("Lesson"):
+                raise EndpointError("busy", 503)
+            return super()._says(text)
+
+    model = Unteachable(accuracy=0.02, abilities=ONE_BY_ONE)
+    assert solve_sync(PROBLEM, model=model, strategy="lats", verifier=EXACT, simulations=60).candidates
+
+
+def test_the_last_step_within_the_depth_goes_to_the_end():
+    model = Opinionated(steps=9, accuracy=0.5, abilities=ONE_BY_ONE)
+    answer = solve_sync(PROBLEM, model=model, strategy="rap(depth=3)")
+    assert answer.candidates
+    assert all(len(candidate.sample.text.splitlines()) == 10 for candidate in answer.candidates)
+    assert max(request.prefix.count("\n") for request in model.asked) == 2
+
+
+def test_a_models_own_opinion_is_a_value_for_unfinished_paths():
+    model = Opinionated(accuracy=0.2)
+    answer = solve_sync(PROBLEM, model=model, strategy="mcts(value=self)", verifier=EXACT)
+    assert answer.answer == PROBLEM.reference
+    assert {event.data["verifier"] for event in answer.trace.events if event.kind == "scored"} == {"exact", "judge:simulated"}
+
+
+def test_alphamaths_prior_is_exp_of_the_mean_log_probability_of_the_step():
+    model = Simulated(accuracy=0.4)
+    search = Search(
+        PROBLEM, model, partial(by_verifier, prm(model), "last"), partial(puct, c=1), partial(room, width=3), likely=True
+    )
+
+    async def main():
+        for _ in range(12):
+            await search.round(1)
+
+    with trace.tracing(Trace()):
+        asyncio.run(main())
+    for node, path in enumerate(search.paths[1:], 1):
+        line = path.text.splitlines()[-1]
+        assert search.tree.likelihood[node] == pytest.approx(exp(model._logprob(PROBLEM.reference, line)))
+
+
+def test_a_model_that_cannot_judge_itself_is_named():
+    for strategy in ("rap", "lats"):
+        with pytest.raises(VerifierError, match=r"`judge:simulated` cannot judge unfinished solutions: .*no verdict"):
+            solve_sync(PROBLEM, model=Simulated(), strategy=strategy, verifier=EXACT)

@@ -3,12 +3,13 @@
 from functools import partial
 from math import log, sqrt
 from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.tree import Tree, back_up, expand, hold, lineage, puct, quality, redraw, release, room, select, uct
+from ponder.tree import Tree, back_up, back_up_best, expand, hold, lineage, puct, quality, redraw, release, room, select, uct
 
 
 def bandit(rates, pulls, rule, seed=0):
@@ -136,3 +137,27 @@ def test_a_node_that_cannot_grow_and_has_no_children_is_selected_as_it_is():
 )
 def test_progressive_widening_gives_room_for_k_n_to_the_alpha_children(visits, width, widening, children):
     assert room(visits, width, widening) == children
+
+
+def test_the_best_future_is_the_best_mean_reward_of_a_way_on():
+    """RAP: Q(s) = max over the ends d of simulations at or below s of the mean reward from s to d; the root has no reward."""
+    rng, tree, rewards = Random(3), Tree(), [None]
+    ends = []
+    for _ in range(40):
+        ends.append(expand(tree, rng.randrange(len(tree))))
+        rewards.append(rng.random())
+        back_up_best(tree, ends[-1], rewards.__getitem__)
+    assert tree.visits[0] == 40
+    for node in range(1, len(tree)):
+        ways = [list(lineage(tree, end)) for end in ends if node in lineage(tree, end)]
+        means = [fmean(rewards[one] for one in way[: way.index(node) + 1]) for way in ways]
+        assert tree.visits[node] == len(ways)
+        assert quality(tree, node) == pytest.approx(max(means))
+
+
+def test_a_likelihood_that_the_model_gives_is_the_prior():
+    """Q + c P sqrt(N_p) / (1 + N) with P = exp(mean log-probability), which need not add up to 1 (AlphaMath)."""
+    tree = Tree()
+    for likelihood in (0.9, 0.2, None):
+        back_up(tree, expand(tree, 0, likelihood), 0.5)
+    assert [puct(tree, child, c=2) for child in (1, 2, 3)] == pytest.approx([0.5 + prior * sqrt(3) for prior in (0.9, 0.2, 1 / 3)])

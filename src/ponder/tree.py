@@ -18,7 +18,8 @@ class Tree:
 
     N(root) is the number of simulations backed up; N of any node is the sum of its children's N and the simulations that ended at
     it. `drawn` is how often the node's step was drawn from its parent: children are samples of the model, so their shares of the
-    draws are their prior (Hubert et al. 2021), and `draws` is the sum over a node's children.
+    draws are their prior (Hubert et al. 2021), and `draws` is the sum over a node's children. `likelihood` is a prior that the
+    model gives, or None.
     """
 
     parent: list[int] = field(default_factory=lambda: [-1])
@@ -27,6 +28,7 @@ class Tree:
     value: list[float] = field(default_factory=lambda: [0.0])
     drawn: list[int] = field(default_factory=lambda: [1])
     draws: list[int] = field(default_factory=lambda: [0])
+    likelihood: list[float | None] = field(default_factory=lambda: [None])
     held: list[int] = field(default_factory=lambda: [0])
 
     def __len__(self) -> int:
@@ -37,7 +39,7 @@ Rule = Callable[[Tree, int], float]
 """What selection maximises: the worth of visiting a child now."""
 
 
-def expand(tree: Tree, node: int) -> int:
+def expand(tree: Tree, node: int, likelihood: float | None = None) -> int:
     """Give `node` one more child, drawn once, and return it."""
     child = len(tree)
     tree.children[node].append(child)
@@ -48,6 +50,7 @@ def expand(tree: Tree, node: int) -> int:
     tree.value.append(0.0)
     tree.drawn.append(1)
     tree.draws.append(0)
+    tree.likelihood.append(likelihood)
     tree.held.append(0)
     return child
 
@@ -96,6 +99,20 @@ def back_up(tree: Tree, node: int, value: float) -> None:
         tree.value[one] += value
 
 
+def back_up_best(tree: Tree, node: int, reward: Callable[[int], float | None]) -> None:
+    """One visit for `node` and for each ancestor, whose Q is the best mean reward of a way on from it (RAP, Hao et al. 2023).
+
+    Q(s) = max over the nodes d backed up at or below s of the mean `reward` from s to d; nodes without one do not count.
+    """
+    total, count = 0.0, 0
+    for one in lineage(tree, node):
+        if (known := reward(one)) is not None:
+            total, count = total + known, count + 1
+        best = max(tree.value[one] / tree.visits[one] if tree.visits[one] else 0.0, total / max(1, count))
+        tree.visits[one] += 1
+        tree.value[one] = best * tree.visits[one]
+
+
 def quality(tree: Tree, node: int) -> float:
     """Q = W / N with what is held counted as lost; for a node never visited its parent's Q, and for an unvisited root 0."""
     while not (visits := tree.visits[node] + tree.held[node]) and node:
@@ -114,7 +131,8 @@ def uct(tree: Tree, child: int, c: float = sqrt(2)) -> float:
 def puct(tree: Tree, child: int, c: float = 1.25) -> float:
     """Q + c P sqrt(N(parent)) / (1 + N), with the prior P in the exploration alone (Rosin 2011; Silver et al. 2017)."""
     parent, visits = tree.parent[child], tree.visits[child] + tree.held[child]
-    prior = tree.drawn[child] / tree.draws[parent]
+    likelihood = tree.likelihood[child]
+    prior = tree.drawn[child] / tree.draws[parent] if likelihood is None else likelihood
     return quality(tree, child) + c * prior * sqrt(tree.visits[parent] + tree.held[parent]) / (1 + visits)
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from math import prod
+from math import exp, prod
 from operator import itemgetter
 from statistics import fmean
 
@@ -30,7 +30,8 @@ class Path:
     """A solution so far; `Path()` is the root.
 
     `steps` add up to `text`. `ended`: the model will not go on, because it stopped by itself, was cut (`truncated`) or failed
-    (`error`). `event` is its last draw in the trace, `tokens` what its completion has taken.
+    (`error`). `event` is its last draw in the trace, `tokens` what its completion has taken, `likelihood` the geometric mean of
+    the probabilities of that draw's tokens, where the model was asked for them.
     """
 
     text: str = ""
@@ -41,6 +42,7 @@ class Path:
     score: Score | None = None
     event: int | None = None
     tokens: int = 0
+    likelihood: float | None = None
 
     @property
     def value(self) -> float:
@@ -48,6 +50,15 @@ class Path:
         assert self.score is not None
         assert self.score.value is not None
         return self.score.value
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a round is drawn; without a `temperature`, at the task's."""
+
+    temperature: float | None = None
+    whole: bool = False
+    logprobs: bool = False
 
 
 async def draw_steps(
@@ -58,8 +69,10 @@ async def draw_steps(
     *,
     temperature: float | None = None,
     whole: bool = False,
+    logprobs: bool = False,
 ) -> list[Path]:
-    """The next step of each path, `counts` times, all drawn at once; with `whole`, the rest of the solution instead.
+    """The next step of each path, `counts` times, all drawn at once; with `whole`, the rest of the solution instead,
+    and with `logprobs`, of a model that gives them, how likely each was.
 
     The children come in the order of the paths, the first path's first, and always as many as asked for: a draw that failed gives
     its path with `error`. Equal prefixes, in one round or in several, never share a draw, except greedy ones. What one ending can
@@ -68,14 +81,15 @@ async def draw_steps(
     """
     each = [counts] * len(paths) if isinstance(counts, int) else counts
     wanted = [path for path, count in zip(paths, each, strict=True) for _ in range(count)]
+    manner = Manner(temperature, whole, logprobs and model.abilities.logprobs)
     try:
-        grown = await _round(problem, model, wanted, temperature, whole)
+        grown = await _round(problem, model, wanted, manner)
     except BudgetExhausted as refusal:
         return await _ending(problem, model, wanted, refusal)
     for _ in range(_BLANKS):
         blank = [place for place, path in enumerate(grown) if _is_blank(path)]
         try:
-            again = await _round(problem, model, [grown[place] for place in blank], temperature, whole)
+            again = await _round(problem, model, [grown[place] for place in blank], manner)
         except BudgetExhausted:
             break
         for place, path in zip(blank, again, strict=True):
@@ -88,7 +102,7 @@ async def roll(problem: Problem, model: Model, paths: Sequence[Path], steps: int
     ahead = list(paths)
     for _ in range(steps):
         try:
-            rolled = iter(await _round(problem, model, [path for path in ahead if not path.ended], 0.0, whole=False))
+            rolled = iter(await _round(problem, model, [path for path in ahead if not path.ended], Manner(0.0)))
         except BudgetExhausted:
             break
         # a step ahead that failed is no fault of the path: it is judged by how far it came
@@ -198,16 +212,16 @@ def check(aggregate: str, **positive: float) -> None:
             raise InputError(f"`{name}` must be above 0, and is {value!r}")
 
 
-async def _round(problem: Problem, model: Model, paths: Sequence[Path], temperature: float | None, whole: bool) -> list[Path]:
+async def _round(problem: Problem, model: Model, paths: Sequence[Path], manner: Manner) -> list[Path]:
     """One draw for each path, concurrently, within what the budget has beside one ending.
 
     Which draw of its prefix each path gets is settled before the first begins. Raises `BudgetExhausted` if none fits.
     """
     if not paths:
         return []
-    endings = [most(model, _request(problem, model, path, None, whole=True)) for path in dict.fromkeys(paths)]
+    endings = [most(model, _request(problem, model, path, Manner(whole=True))) for path in dict.fromkeys(paths)]
     with budget.spending(budget.current().without(max(endings, key=lambda charge: charge.tokens))):
-        return await _draw_all(problem, model, paths, temperature, whole)
+        return await _draw_all(problem, model, paths, manner)
 
 
 async def _ending(problem: Problem, model: Model, paths: Sequence[Path], refusal: BudgetExhausted) -> list[Path]:
@@ -215,14 +229,14 @@ async def _ending(problem: Problem, model: Model, paths: Sequence[Path], refusal
     values = [-1.0 if path.score is None or path.score.value is None else path.score.value for path in paths]
     best = values.index(max(values))
     trace.current().record("refused", limit=refusal.limit, allowed=refusal.allowed, spent=refusal.spent, needed=refusal.needed)
-    [ended] = await _draw_all(problem, model, [paths[best]], None, whole=True)
+    [ended] = await _draw_all(problem, model, [paths[best]], Manner(whole=True))
     return [ended if place == best else _failed(path, str(refusal)) for place, path in enumerate(paths)]
 
 
-async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], temperature: float | None, whole: bool) -> list[Path]:
+async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], manner: Manner) -> list[Path]:
     siblings: dict[tuple[Request, int | None], list[int]] = {}
     for place, path in enumerate(paths):
-        siblings.setdefault((_request(problem, model, path, temperature, whole), path.event), []).append(place)
+        siblings.setdefault((_request(problem, model, path, manner), path.event), []).append(place)
     drawn = await together(
         _draw(model, request, claim(model, request, len(places)), event) for (request, event), places in siblings.items()
     )
@@ -236,14 +250,15 @@ async def _draw_all(problem: Problem, model: Model, paths: Sequence[Path], tempe
     return grown
 
 
-def _request(problem: Problem, model: Model, path: Path, temperature: float | None, whole: bool) -> Request:
+def _request(problem: Problem, model: Model, path: Path, manner: Manner) -> Request:
     asked = ask(problem, path.text)
     asked = replace(
         asked,
         max_tokens=problem.task.max_tokens - path.tokens,
-        temperature=asked.temperature if temperature is None else temperature,
+        temperature=asked.temperature if manner.temperature is None else manner.temperature,
+        logprobs=manner.logprobs,
     )
-    return asked if whole else stopping_at(problem.task.step, asked, model.abilities)
+    return asked if manner.whole else stopping_at(problem.task.step, asked, model.abilities)
 
 
 def stopping_at(step: Step, whole: Request, able: Abilities) -> Request:
@@ -256,7 +271,7 @@ def stopping_at(step: Step, whole: Request, able: Abilities) -> Request:
         return replace(whole, max_tokens=min(step, whole.max_tokens))
     if isinstance(step, str) and able.stop and able.names_stop:
         return replace(whole, stop=tuple(dict.fromkeys((*whole.stop, step))))
-    return replace(whole, until=pattern(step), logprobs=able.logprobs)
+    return replace(whole, until=pattern(step), logprobs=whole.logprobs or able.logprobs)
 
 
 async def _draw(model: Model, request: Request, indices: list[int], parent: int | None) -> list[Sample | BudgetExhausted]:
@@ -291,6 +306,7 @@ def _child(problem: Problem, path: Path, drawn: Sample | BudgetExhausted) -> Pat
         truncated=ended and (at_step or drawn.finish_reason == "length"),
         event=drawn.event,
         tokens=tokens,
+        likelihood=exp(fmean(drawn.logprobs)) if drawn.logprobs else None,
     )
 
 
