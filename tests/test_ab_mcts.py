@@ -1,5 +1,6 @@
 """AB-MCTS-A: who learns of a score, when it goes wide and when deep, and what it draws."""
 
+from collections import Counter
 from contextlib import suppress
 from random import Random
 from statistics import fmean
@@ -150,3 +151,38 @@ def test_a_budget_is_never_exceeded(tokens, calls, max_tokens, at_once, faults, 
         solve_sync(problems(1, seed)[0], strategy="ab-mcts", n=12, at_once=at_once, seed=seed, **asked)
     assert tokens is None or model.tally.usage.computed <= tokens
     assert calls is None or model.tally.usage.calls <= calls
+
+
+def acted(answer):
+    return Counter(event.data["model"] for event in answer.trace.events if event.kind == "acted")
+
+
+@pytest.mark.parametrize("posterior", ["gaussian", "beta", "mixed"])
+def test_of_several_models_the_better_one_gets_most_draws(posterior):
+    """Models right with p = .05, .9 and .05: Thompson sampling over all scores of each; an unseen one is tried too."""
+    weak, strong = "simulated:accuracy=.05,seed=1", "simulated:accuracy=.9"
+    exact = Check("exact", "nothing", lambda problem, text: Score(float(text.split()[-1] == problem.question.split()[-1])))
+    model = Simulated(accuracy=0.05)
+    answer = solve_sync(
+        PROBLEM, model=model, strategy="ab-mcts", verifier=exact, n=60, posterior=posterior, also=f"{weak}+{strong}"
+    )
+    shares = acted(answer)
+    assert shares.keys() == {"simulated", weak, strong}
+    assert sum(shares.values()) == 60
+    assert shares[strong] > 30
+    assert model.tally.calls == shares["simulated"]
+    assert answer.answer == PROBLEM.reference
+
+
+def test_one_model_draws_as_it_would_alone():
+    """No choice, no random number for it: `also` without a name changes nothing."""
+    model = Simulated()
+    answer = solve_sync(PROBLEM, model=model, strategy="ab-mcts", verifier=prm(model), n=12)
+    assert acted(answer) == {"simulated": 12}
+
+
+def test_another_model_is_opened_by_its_name_or_named():
+    with pytest.raises(InputError, match="there is no model called `nobody`"):
+        solve_sync(PROBLEM, model=Simulated(), strategy="ab-mcts", verifier=prm(Simulated()), also="nobody")
+    with pytest.raises(InputError, match="`also` names `simulated`, which draws already"):
+        solve_sync(PROBLEM, model=Simulated(), strategy="ab-mcts", verifier=prm(Simulated()), also="simulated")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
@@ -11,6 +12,7 @@ from random import Random
 from ponder import answers, trace
 from ponder.errors import InputError, ModelError
 from ponder.mixed import predict
+from ponder.models.catalog import opened
 from ponder.strategies import strategy
 from ponder.strategies.attempts import IMPROVE
 from ponder.strategies.draw import answer, undecided
@@ -86,48 +88,81 @@ class Adaptive:
         return child
 
 
-_MODELS: dict[str, Callable[[], Descend]] = {
-    "gaussian": lambda: aggregated(gaussian()),
-    "beta": lambda: aggregated(beta()),
-    "mixed": lambda: mixed,
-}
+_POSTERIORS: dict[str, Callable[[], Posterior]] = {"gaussian": gaussian, "beta": beta, "mixed": gaussian}
 
 
 @strategy("ab-mcts", paper="Inoue 2025", needs=("verifier",))
 async def ab_mcts(
-    problem: Problem, model: Model, verifier: Verifier, *, n: int = 32, at_once: int = 4, posterior: str = "gaussian"
+    problem: Problem,
+    model: Model,
+    verifier: Verifier,
+    *,
+    n: int = 32,
+    at_once: int = 4,
+    posterior: str = "gaussian",
+    also: str = "",
 ) -> Answer:
     """Wider or deeper by Thompson sampling: adaptive-branching MCTS (AB-MCTS-A and AB-MCTS-M, Inoue et al. 2025).
 
     Draws `n` solutions, each a fresh one or a revision of an earlier one, which the model is shown as its own answer; the highest
-    score wins. The `posterior` is that of node aggregation, "gaussian" (normal-inverse-χ²) or "beta", or the "mixed" model.
+    score wins. The `posterior` is that of node aggregation, "gaussian" (normal-inverse-χ²) or "beta", or the "mixed" model. Models
+    that stand in `also`, names joined by "+", draw too: which one is next is Thompson's choice by the scores that each has had
+    anywhere in the tree (with "mixed", by the gaussian posterior).
 
     Departs: `at_once` nodes are chosen from the same posteriors and drawn together, so the shape does not depend on which is done
     first; a solution that fails, or that the verifier cannot judge, enters no posterior; the mixed model is integrated on a grid,
     not by a Markov chain, and no subtree is pruned.
     """
-    if posterior not in _MODELS:
-        raise InputError(f"`posterior` is one of {', '.join(_MODELS)}, and not {posterior!r}")
+    if posterior not in _POSTERIORS:
+        raise InputError(f"`posterior` is one of {', '.join(_POSTERIORS)}, and not {posterior!r}")
+    if model.name in also.split("+"):
+        raise InputError(f"`also` names `{model.name}`, which draws already; name other models, joined by +")
     check("last", at_once=at_once)
-    adaptive = Adaptive(_MODELS[posterior](), Random(trace.current().seed))
+    async with AsyncExitStack() as stack:
+        others = {name: await stack.enter_async_context(opened(name)) for name in also.split("+") if name}
+        team = Team({model.name: model} | others, _POSTERIORS[posterior](), Random(trace.current().seed))
+        adaptive = Adaptive(mixed if posterior == "mixed" else aggregated(team.posterior), team.rng)
+        return await _grow(problem, team, verifier, adaptive, n, at_once)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The models by name, and the scores that each has had (`seen`)."""
+
+    models: Mapping[str, Model]
+    posterior: Posterior
+    rng: Random
+    seen: dict[str, Moments] = field(default_factory=dict)
+
+    def pick(self) -> str:
+        """The model whose expected score, drawn from its posterior, is the highest."""
+        if len(self.models) == 1:
+            return next(iter(self.models))
+        return max(self.models, key=lambda name: self.posterior(self.seen.get(name, Moments()), self.rng.random()))
+
+
+async def _grow(problem: Problem, team: Team, verifier: Verifier, adaptive: Adaptive, n: int, at_once: int) -> Answer:
     versions, found, leading, error = [Path()], list[Candidate](), None, None
     for begun in range(0, n, at_once):
-        parents = [adaptive.choose() for _ in range(min(at_once, n - begun))]
-        drawn = await asyncio.gather(*(_version(problem, model, versions[one]) for one in parents), return_exceptions=True)
+        chosen = [(adaptive.choose(), team.pick()) for _ in range(min(at_once, n - begun))]
+        calls = (_version(problem, team.models[name], versions[parent]) for parent, name in chosen)
+        drawn = await asyncio.gather(*calls, return_exceptions=True)
         error = error or next((path.error for path in drawn if isinstance(path, Path) and path.error is not None), None)
-        sound = [(one, path) for one, path in zip(parents, drawn, strict=True) if isinstance(path, Path) and path.error is None]
-        for (parent, _), path in zip(sound, await score_paths(verifier, problem, [path for _, path in sound]), strict=True):
+        sound = [(*one, path) for one, path in zip(chosen, drawn, strict=True) if isinstance(path, Path) and path.error is None]
+        for (parent, name, _), path in zip(sound, await score_paths(verifier, problem, [path for *_, path in sound]), strict=True):
             found.append(solution(problem, path, len(found)))
+            trace.current().record("acted", path.event, model=name)
             if found[-1].value is not None:
                 adaptive.add(parent, found[-1].value)
+                team.seen.setdefault(name, Moments()).add(found[-1].value)
                 versions.append(path)
-        if chosen := answers.best(found):
-            leading = trace.lead(answer(chosen, found))
+        if best := answers.best(found):
+            leading = trace.lead(answer(best, found))
         for failure in drawn:
             if isinstance(failure, BaseException):
                 raise failure
     if not found:
-        raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {error}")
+        raise ModelError(f"all {n} draws from `{' + '.join(team.models)}` failed; the first because: {error}")
     return leading or undecided(found, verifier)
 
 
