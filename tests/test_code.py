@@ -39,7 +39,7 @@ def test_all_tests_must_pass_and_each_is_a_step() -> None:
 def test_a_program_drawn_many_times_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    async def tried(program: str, cases: object, limits: object, unsafe: bool) -> list[Verdict]:
+    async def tried(program: str, cases: object, limits: object) -> list[Verdict]:
         seen.append(program)
         return [Verdict("passed"), Verdict("denied", "no network")]
 

@@ -111,7 +111,7 @@ def test_a_script_is_shown_what_it_must_print():
 def test_its_own_tests_are_single_assertions_each_once_and_at_most_six(text, expected, monkeypatch):
     ran = []
 
-    async def tried(program, cases, limits, unsafe):
+    async def tried(program, cases, limits):
         ran.extend(case.code for case in cases)
         return [Verdict("passed")] * len(cases)
 
@@ -132,7 +132,7 @@ def test_tests_that_pass_wrong_programs_more_than_right_ones_make_it_worse(tpr, 
     model = Simulated(accuracy=p, steps=1, words=1, fixes=p, breaks=1 - p)  # every attempt is right with p, whatever was before
     rates = {True: tpr, False: fpr}
 
-    async def tried(program, cases, limits, unsafe):
+    async def tried(program, cases, limits):
         name, answer = program.rsplit(" ", 1)
         passes = dice(name).random() < rates[answer == name.split()[0]]
         return [Verdict("passed" if passes else "failed")]

@@ -13,7 +13,7 @@ import pytest
 from hostile import BOMBS, DENIED, FORGERIES, READ_ITSELF, READ_JUDGE, SEGMENTS
 from ponder.errors import VerifierError
 from ponder.verifiers import sandbox
-from ponder.verifiers.sandbox import Asserts, Limits, Prints, Verdict, tried
+from ponder.verifiers.sandbox import Asserts, Limits, Prints, Verdict, tried, unprotected
 from walls import bubblewrap
 
 QUICK = Limits(cpu=1, wall=4.0, memory=1 << 28)
@@ -241,13 +241,14 @@ def test_honest_programs_beside_hostile_ones_are_judged_right() -> None:
 
 def test_without_bubblewrap_it_refuses_and_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
-    with pytest.raises(VerifierError, match=r"`bwrap` is not installed; .*apt install bubblewrap .*unsafe=True"):
+    with pytest.raises(VerifierError, match=r"`bwrap` is not installed; .*apt install bubblewrap .*--unsafe-code"):
         verdicts(HONEST, RIGHT)
 
 
 def test_without_bubblewrap_the_unsafe_way_gives_the_same_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
-    found = asyncio.run(tried(HONEST, [RIGHT, WRONG, Asserts("double(None)")], QUICK, unsafe=True))
+    with unprotected():
+        found = asyncio.run(tried(HONEST, [RIGHT, WRONG, Asserts("double(None)")], QUICK))
     assert [one.kind for one in found] == ["passed", "failed", "crash"]
 
 

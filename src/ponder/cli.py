@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,11 +21,12 @@ from ponder import config, live, tasks, verifiers
 from ponder import show as show_
 from ponder.errors import InputError, PonderError
 from ponder.models import catalog
+from ponder.registry import split as split_specs
 from ponder.show import stdout
 from ponder.store import Store
 from ponder.strategies import registry as known_strategies
-from ponder.strategies import split as split_specs
 from ponder.types import Abilities, Answer, Price, Task
+from ponder.verifiers.sandbox import unprotected
 
 app = App(
     name="ponder",
@@ -52,6 +53,8 @@ class Options:
         it reads no reference.
     seed
         Draws depend on this number and on nothing else.
+    unsafe_code
+        Run model-written programs without the sandbox, at your own risk.
     json
         Print one JSON object instead.
     """
@@ -60,7 +63,12 @@ class Options:
     price: str | None = None
     verifier: str | None = None
     seed: int = 0
+    unsafe_code: bool = False
     json: bool = False
+
+    def sandbox(self) -> AbstractContextManager[None]:
+        """How model-written programs are run."""
+        return unprotected() if self.unsafe_code else nullcontext()
 
 
 @Parameter(name="*")
@@ -80,6 +88,8 @@ class Spending:
         Sampling temperature; the task's own by default.
     max_tokens
         The longest completion of one draw; the task's own by default.
+    step
+        What ends a step of a search: a string such as \\n\\n, /a regular expression/ or 64 (tokens); the task's own by default.
     """
 
     strategy: str | None = None
@@ -87,6 +97,7 @@ class Spending:
     n: Annotated[int | None, Parameter(alias="-n")] = None
     temperature: float | None = None
     max_tokens: int | None = None
+    step: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of `ponder.solve`; what was not given is left out."""
@@ -100,7 +111,7 @@ def solve(
     *,
     spending: Spending = Spending(),
     store: Path | None = None,
-    show: Literal["answer", "text", "candidates", "trace"] = "answer",
+    show: Literal["answer", "text", "candidates", "tree", "trace"] = "answer",
     options: Options = Options(),
 ) -> None:
     """Answer a question with the best that the budget buys.
@@ -114,7 +125,7 @@ def solve(
     store
         A sample bank: draws that it holds are replayed for nothing, new ones are kept in it.
     show
-        What goes to stderr beside the bill: the whole text, all candidates, or the trace.
+        What goes to stderr beside the bill: the whole text, all candidates, the search as a tree, or the trace.
     """
     problem = tasks.problem(question)
     name = options.model or problem.task.model
@@ -128,7 +139,8 @@ def solve(
             async with catalog.opened(name, _price(options.price)) as model:
                 return await ponder.solve(problem, model=model, store=kept, listener=listener, **settings)
 
-    answer = asyncio.run(run())
+    with options.sandbox():
+        answer = asyncio.run(run())
     if options.json:
         show_.json_line(show_.answer_object(answer))
         return
@@ -174,7 +186,8 @@ def scale(
         Where to write the report; .svg and .png figures stand beside it. By default report.html, and none with --json.
     """
     asked, sizes = _task(task, data), _numbers(budgets)
-    result = asyncio.run(_scale(asked, split_specs(strategies), sizes, problems, split, store or config.store_path(), options))
+    with options.sandbox():
+        result = asyncio.run(_scale(asked, split_specs(strategies), sizes, problems, split, store or config.store_path(), options))
     if options.json:
         show_.json_line(result)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +12,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from ponder.live import stderr
-from ponder.types import Answer
+from ponder.trace import Event
+from ponder.types import Answer, Usage
 
 stdout = Console(soft_wrap=True)
 
@@ -46,6 +49,8 @@ def bill(answer: Answer, what: str) -> None:
             score = "" if one.value is None else f"{one.value:g}"
             table.add_row(str(one.sample.index), score, str(one.sample.usage.computed), one.answer or "-")
         stderr.print(table)
+    elif what == "tree":
+        stderr.print(tree(answer.trace.events))
     elif what == "trace":
         stderr.print(answer.trace.line(), markup=False, highlight=False, soft_wrap=True)
     usd = "" if answer.cost.usd is None else f", ${answer.cost.usd:.4f}"
@@ -56,6 +61,30 @@ def bill(answer: Answer, what: str) -> None:
         f"{', chosen by reading the reference or hidden tests (an oracle)' if answer.oracle else ''}",
         style="dim", highlight=False,
     )  # fmt: skip
+
+
+def tree(events: Sequence[Event]) -> Tree:
+    """The search as it grew: each draw of the policy and each proposal below what it goes on from, with scores and spend."""
+    scores = {event.parent: event.data.get("value") for event in events if event.kind == "scored"}
+    pruned = {event.parent for event in events if event.kind == "pruned"}
+    root = Tree("problem")
+    nodes: dict[int | None, Tree] = {None: root}
+    for event in events:
+        if event.kind == "proposed" or (event.kind == "drawn" and event.data.get("origin", event.data["role"]) == "policy"):
+            parent = nodes.get(event.parent, root)
+            nodes[event.id] = parent.add(_node(event, scores.get(event.id)), style="dim" if event.id in pruned else "")
+    return root
+
+
+def _node(event: Event, score: float | None) -> Text:
+    """A node's text on one line, its score, and what it has cost."""
+    text = " ⏎ ".join(line for line in event.data["text"].splitlines() if line.strip())
+    shown = text if len(text) <= 72 else f"{text[:48]} … {text[-20:]}"
+    facts = [] if score is None else [f"{score:.2f}"]
+    if "usage" in event.data:
+        spent = Usage(**event.data["usage"])
+        facts.append(f"{spent.computed} tokens, {spent.cached} cached")
+    return Text.assemble(shown or event.data.get("error") or "(nothing)", "  ", (" · ".join(facts), "cyan"))
 
 
 def listing(rows: list[dict[str, Any]], broken: dict[str, str], json: bool) -> None:

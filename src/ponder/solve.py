@@ -10,7 +10,7 @@ from typing import Any
 
 from ponder import budget as budgets
 from ponder import store as stores
-from ponder import tasks, trace, verifiers
+from ponder import separator, tasks, trace, verifiers
 from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError
 from ponder.models.catalog import opened
@@ -18,6 +18,7 @@ from ponder.store import Store
 from ponder.strategies import Strategy, parse
 from ponder.trace import Event, Trace
 from ponder.types import Answer, Model, Problem, Reads, Sample, Score, Verifier
+from ponder.verifiers import pairwise
 
 
 async def solve(
@@ -30,6 +31,7 @@ async def solve(
     seed: int = 0,
     temperature: float | None = None,
     max_tokens: int | None = None,
+    step: str | None = None,
     store: Store | None = None,
     listener: Callable[[Event], None] | None = None,
     **parameters: Any,
@@ -42,7 +44,7 @@ async def solve(
     errors: `InputError` for a wrong name or value, `ModelError` when every draw failed.
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
-    problem = _sampled(problem, temperature, max_tokens)
+    problem = _sampled(problem, temperature, max_tokens, step)
     chosen, settings = _strategy(strategy or default_strategy(problem, verifier))
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = Trace(seed, listener)
@@ -103,13 +105,15 @@ def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
     return parse(strategy) if isinstance(strategy, str) else (strategy, {})
 
 
-def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None) -> Problem:
+def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None, step: str | None) -> Problem:
     """The problem with its task's sampling settings overridden."""
     task = problem.task
     if temperature is not None:
         task = replace(task, temperature=temperature)
     if max_tokens is not None:
         task = replace(task, max_tokens=max_tokens)
+    if step is not None:
+        task = replace(task, step=separator.read(step))
     return replace(problem, task=task)
 
 
@@ -131,6 +135,9 @@ class _Bound:
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - it is bound to its own
         return await self.verifier(self.seen, samples)
+
+    async def compare(self, problem: Problem, first: Sample, second: Sample, votes: int = 1) -> float | None:  # noqa: ARG002
+        return await pairwise.compare(self.verifier, self.seen, first, second, votes)
 
 
 def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:

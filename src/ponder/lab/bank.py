@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ponder.lab.statistics import Floats, Ints
 from ponder.models.sample import draws
 from ponder.strategies.draw import ask
 from ponder.trace import Trace
-from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Verifier
+from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Bank:
     """`n` candidates of each problem in the order of their indices. Failed draws stay in, as wrong and without an answer.
 
     Matrices are (problems, n): `correct` is the grade in [0, 1], `classes` numbers equal answers (-1: none), `scores` is the
-    selecting verifier's (NaN: not scored).
+    selecting verifier's (NaN: not scored). `judging` is what the verifier's own model computed a sample, in tokens.
     """
 
     problems: list[Problem]
@@ -31,6 +31,7 @@ class Bank:
     correct: Floats
     classes: Ints
     scores: Floats
+    judging: float = 0.0
 
     @property
     def samples(self) -> list[Sample]:
@@ -63,15 +64,25 @@ async def draw_bank(
     """
     width = asyncio.Semaphore(2 + 4 * model.concurrency // n)
 
+    traces: list[Trace] = []
+
     async def row(problem: Problem) -> tuple[list[Sample], list[Score], list[Score]]:
         async with width:
-            with trace.tracing(Trace(seed)):
+            with trace.tracing(Trace(seed)) as record:
+                traces.append(record)
                 samples = await _drawn(model, ask(problem, verifier=verifier), n, drawn)
-            return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
+                return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
 
     async with asyncio.TaskGroup() as group:
         rows = [group.create_task(row(problem)) for problem in problems]
-    return _bank(problems, model, n, [done.result() for done in rows])
+    judging = sum(_judging(record) for record in traces) / (len(problems) * n)
+    return replace(_bank(problems, model, n, [done.result() for done in rows]), judging=judging)
+
+
+def _judging(record: Trace) -> int:
+    """Tokens that the verifier's model has computed, now or when the store kept them."""
+    drawn = (event.data for event in record.events if event.kind == "drawn")
+    return sum(Usage(**data["usage"]).computed for data in drawn if data.get("origin", data["role"]) != "policy")
 
 
 async def _drawn(model: Model, request: Request, n: int, drawn: Callable[[Sample], None]) -> list[Sample]:

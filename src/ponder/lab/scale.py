@@ -139,7 +139,8 @@ def _expected(strategy: Strategy, parameters: Mapping[str, Any], bank: Bank, ns:
     ns = _swept(strategy, ns)
     selected = _selected(strategy.select, bank, ns)
     passed = pass_at_k(np.full(len(bank.problems), bank.correct.shape[1]), np.round((bank.correct >= 0.5).sum(axis=1)), ns)
-    tokens, seconds = [n * bank.tokens for n in ns], [n * bank.seconds for n in ns]
+    each = bank.tokens + (bank.judging if "verifier" in strategy.needs else 0)
+    tokens, seconds = [n * each for n in ns], [n * bank.seconds for n in ns]
     return Curve(strategy.name, parameters, ns, selected, passed, float(bank.correct.mean()), tokens, seconds)
 
 

@@ -165,17 +165,17 @@ class Engine:
     (The engine gives no log-probabilities for prompt tokens that it finds in its cache.)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, caching: bool = True) -> None:
         silence_telemetry()
         import openvino_genai
 
-        self._genai, self._path = openvino_genai, path
+        self._genai, self._path, self._caching = openvino_genai, path, caching
         self._going = openvino_genai.GenerationFinishReason.NONE
         self._blocks = Blocks()
         self._waiting: dict[int, Start] = {}
         self._draws: dict[int, Draw] = {}
         self._flushed = 0.0
-        self._drawer = self._pipeline(caching=True)
+        self._drawer = self._pipeline(caching, cache_gigabytes(path))
         self._scorer: Any = None
         tokenizer = self._drawer.get_tokenizer()
         self._vocabulary = pieces_of(tokenizer)
@@ -211,7 +211,8 @@ class Engine:
 
     def _admit(self, start: Start) -> Iterator[Piece]:
         """Give a draw to the engine, unless another is just computing the same prompt: then its turn comes right behind it."""
-        if not start.score and self._blocks.busy(start.prompt):
+        reuses = self._caching and not start.score
+        if reuses and self._blocks.busy(start.prompt):
             return
         del self._waiting[start.id]
         try:
@@ -219,7 +220,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - one refused request is its own error, and the piece records it
             yield Piece(start.id, error=f"the engine refused the request: {error}")
             return
-        cached = 0 if start.score else self._blocks.begin(start.prompt)
+        cached = self._blocks.begin(start.prompt) if reuses else 0
         self._draws[start.id] = Draw(start, handle, cached, tuple(stop.encode() for stop in start.stop))
 
     def _request(self, start: Start) -> Any:
@@ -237,7 +238,7 @@ class Engine:
             apply_chat_template=False,
         )
         if start.score and self._scorer is None:
-            self._scorer = self._pipeline(caching=False)
+            self._scorer = self._pipeline(False, 1)
         pipe = self._scorer if start.score else self._drawer
         return pipe.add_request(start.id, Tensor(array([start.prompt], dtype="int64")), config)
 
@@ -286,14 +287,14 @@ class Engine:
         if not draw.start.score:
             self._blocks.end(draw.start.prompt, [*draw.start.prompt, *draw.tokens[:-1]])
 
-    def _pipeline(self, caching: bool) -> Any:
+    def _pipeline(self, caching: bool, gigabytes: int) -> Any:
         """Computes and caches in float32 and does not quantise activations: else a draw depends on what runs beside it.
 
         Threads are not pinned: all wait for the slowest, and a pinned one cannot leave a core that another process takes.
         """
         scheduler = self._genai.SchedulerConfig()
         scheduler.enable_prefix_caching = caching
-        scheduler.cache_size = cache_gigabytes(self._path) if caching else 1
+        scheduler.cache_size = gigabytes
         scheduler.max_num_seqs = 256
         scheduler.max_num_batched_tokens = 512
         properties = {
@@ -343,7 +344,7 @@ class Inbox:
         return len(self._data) >= 4 and len(self._data) >= 4 + self._size()
 
 
-def serve(path: Path) -> None:
+def serve(path: Path, caching: bool) -> None:
     """Load `path`, say so with an empty list or with the error, then draw until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's: it cancels, and closes the input
     encoder = msgspec.msgpack.Encoder()
@@ -355,7 +356,7 @@ def serve(path: Path) -> None:
             output.flush()
 
         try:
-            engine = Engine(path)
+            engine = Engine(path, caching)
         except Exception as error:  # noqa: BLE001 - reported to the caller, which raises it
             send([Piece(0, error=str(error))])
             return
@@ -370,4 +371,4 @@ def serve(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), caching=sys.argv[2:] != ["uncached"])

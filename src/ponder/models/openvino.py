@@ -38,7 +38,7 @@ class OpenVINO:
 
     `path` is a GGUF file of the Llama family (F16 or Q8_0) or a directory that `optimum-cli export openvino` has written. Raises
     InputError if there is neither, ModelError if the engine cannot load it. `close` ends the engine's process, and so does
-    dropping the model or ending the program.
+    dropping the model or ending the program. Without `caching` every prompt is computed anew: for measurements.
 
     Token log-probabilities are the model's own, before temperature and top-p. Cached prompt tokens are counted by the engine's
     block rule (`blocks.py`), everything else by the engine: `abilities.usage_source` says so.
@@ -46,12 +46,14 @@ class OpenVINO:
 
     abilities = Abilities(continues=True, logprobs=True, prompt_logprobs=True, seed=True, usage_source="rule")
 
-    def __init__(self, path: Path | str, *, name: str | None = None, price: Price | None = None, concurrency: int = 64) -> None:
+    def __init__(
+        self, path: Path | str, *, name: str | None = None, price: Price | None = None, concurrency: int = 64, caching: bool = True
+    ) -> None:
         self._path = Path(path).expanduser().resolve()
         weights = _weights(self._path)
         self.name = name or f"openvino:{path}"
         self.price, self.concurrency = price, concurrency
-        self._process = _Process(self._path)
+        self._process = _Process(self._path, caching)
         self._end = weakref.finalize(self, self._process.stop)
         known = _known(weights)
         self.parameters, self.context = known.parameters, known.context
@@ -156,9 +158,9 @@ class _Draw:
 class _Process:
     """The engine's process, a thread that writes to it (a full pipe must not halt the event loop) and one that reads from it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, caching: bool) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        command = [sys.executable, "-m", "ponder.models.engine", str(path)]
+        command = [sys.executable, "-m", "ponder.models.engine", str(path), *([] if caching else ["uncached"])]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
         self._outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._lock = threading.Lock()

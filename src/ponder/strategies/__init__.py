@@ -20,6 +20,9 @@ from ponder.types import Answer, Candidate, Model, Problem, Verifier
 Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
 
 
+_SIZES = ("n", "beams", "simulations", "beam", "chains", "agents", "rounds", "trials", "waits")
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A registered strategy.
@@ -49,7 +52,7 @@ class Strategy:
     @property
     def size(self) -> str | None:
         """The parameter that says how much it may draw: what the lab sweeps."""
-        return next((name for name in ("n", "beams", "simulations") if name in self.parameters), None)
+        return next((name for name in _SIZES if name in self.parameters), None)
 
     @property
     def about(self) -> str:

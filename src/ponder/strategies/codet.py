@@ -18,7 +18,6 @@ from ponder.strategies.draw import answer, ask, draw, marked, undecided
 from ponder.strategies.steps import check
 from ponder.tasks.programs import assertions, pairs
 from ponder.types import Answer, Candidate, Message, Model, Problem, Request, Score
-from ponder.verifiers.code import Code
 from ponder.verifiers.sandbox import Asserts, Case, Limits, Prints, tried
 
 QUICK = Limits(cpu=1, wall=2.0)
@@ -49,7 +48,7 @@ async def codet(problem: Problem, model: Model, *, n: int = 16, tests: int = 16,
     check("last", tests=tests, each=each)
     drawn: list[Coroutine[Any, Any, list[Any]]] = [_programs(problem, model, n), written_tests(problem, model, tests, each)]
     candidates, cases = await together(drawn)
-    scored = _scored(candidates, await _trials(problem, candidates, cases))
+    scored = _scored(candidates, await _trials(candidates, cases))
     chosen = answers.best(scored)
     return marked(answer(chosen, scored) if chosen else undecided(scored, None))
 
@@ -118,20 +117,19 @@ def _read(problem: Problem, text: str) -> list[Case]:
     return [Asserts(code, hides) for code in assertions(text, hides)]
 
 
-async def _trials(problem: Problem, candidates: Sequence[Candidate], cases: Sequence[Case]) -> list[list[bool]]:
-    verifier, meter = problem.task.verifier, budget.current()
-    unsafe = isinstance(verifier, Code) and verifier.unsafe
+async def _trials(candidates: Sequence[Candidate], cases: Sequence[Case]) -> list[list[bool]]:
+    meter = budget.current()
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
-            return await passes([candidate.answer for candidate in candidates], cases, unsafe)
+            return await passes([candidate.answer for candidate in candidates], cases)
     except TimeoutError:
         raise meter.out_of_time() from None
 
 
-async def passes(programs: Sequence[str | None], cases: Sequence[Case], unsafe: bool = False) -> list[list[bool]]:
+async def passes(programs: Sequence[str | None], cases: Sequence[Case]) -> list[list[bool]]:
     """Which cases each program passes, (programs, cases): each distinct program is tried against each distinct case once."""
     tests, distinct = list(dict.fromkeys(cases)), [one for one in dict.fromkeys(programs) if one is not None]
-    verdicts = await together(tried(program, tests, QUICK, unsafe, together=True) for program in distinct if tests)
+    verdicts = await together(tried(program, tests, QUICK, together=True) for program in distinct if tests)
     passed = {
         (program, case)
         for program, found in zip(distinct, verdicts, strict=bool(tests))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, batch
-from ponder.train.loop import Recipe, ship, torch, train
+from ponder.train.loop import Recipe, ship, train
 
+import torch  # isort: skip - behind the loop, whose error names the extra
 from transformers import LlamaConfig, LlamaForCausalLM  # isort: skip - behind the loop, whose error names the extra
 
 

@@ -15,11 +15,10 @@ from ponder.verifiers.sandbox import Case, Limits, Verdict, tried
 class Code:
     """Tries the extracted program against `problem.data[cases]`; each distinct program of a call is tried once.
 
-    `error` says what became of the first test that did not pass. Raises VerifierError where there is no sandbox, unless `unsafe`.
+    `error` says what became of the first test that did not pass. Raises VerifierError where there is no sandbox.
     """
 
     limits: Limits = field(default_factory=Limits)
-    unsafe: bool = False
     name: str = "code"
     reads: Reads = "tests"
     cases: str = "tests"
@@ -32,7 +31,7 @@ class Code:
         distinct = [program for program in dict.fromkeys(programs) if program is not None]
         try:
             async with asyncio.TaskGroup() as group:
-                trials = {one: group.create_task(tried(one, cases, self.limits, self.unsafe)) for one in distinct}
+                trials = {one: group.create_task(tried(one, cases, self.limits)) for one in distinct}
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
         return [

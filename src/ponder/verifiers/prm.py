@@ -25,14 +25,21 @@ Ask = Callable[[Problem, Sequence[str]], Request]
 GOOD, BAD = "+", "-"
 
 
-def marked(steps: Iterable[str]) -> str:
-    """The steps, one a line, each with the good mark behind it."""
-    return "".join(f"{step} {GOOD}\n" for step in steps)
+def marked(question: str, steps: Iterable[str]) -> str:
+    """The steps, one a line, each with its goal and the good mark behind it."""
+    return "".join(f"{unmarked(question, step)}{GOOD}\n" for step in steps)
+
+
+def unmarked(question: str, step: str) -> str:
+    """A step up to its mark. A number that ends the question is the goal, and is told again: a small model sees it side by side."""
+    goal = question.split()[-1]
+    return f"{step} {goal} " if goal.isdecimal() else f"{step} "
 
 
 def inline(problem: Problem, steps: Sequence[str]) -> Request:
     """The solution is the model's own text with a mark behind each step (`builtin:mini-prm`): the next token is the last one's."""
-    return Request(problem.messages, f"{marked(steps[:-1])}{steps[-1]} ")
+    asked = problem.question
+    return Request(problem.messages, marked(asked, steps[:-1]) + unmarked(asked, steps[-1]))
 
 
 def turns(problem: Problem, steps: Sequence[str]) -> Request:

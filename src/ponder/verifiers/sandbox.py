@@ -9,8 +9,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,8 @@ Kind = Literal["passed", "failed", "timeout", "crash", "denied"]
 
 INSTALL = (
     "model-written programs run only inside bubblewrap 0.8 or newer: apt install bubblewrap (Debian, Ubuntu), "
-    "dnf install bubblewrap (Fedora), pacman -S bubblewrap (Arch); or run them unprotected, at your own risk, with unsafe=True"
+    "dnf install bubblewrap (Fedora), pacman -S bubblewrap (Arch); or run them unprotected, at your own risk, "
+    "with --unsafe-code (in Python: `with unprotected():`)"
 )
 SECONDS_TO_START = 60.0
 LIBRARIES = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
@@ -75,21 +77,34 @@ class Verdict:
     detail: str = ""
 
 
-async def tried(
-    program: str, cases: Sequence[Case], limits: Limits = Limits(), unsafe: bool = False, together: bool = False
-) -> list[Verdict]:
+_unprotected: ContextVar[bool] = ContextVar("ponder.unprotected", default=False)
+
+
+@contextmanager
+def unprotected() -> Iterator[None]:
+    """Without the sandbox, at your own risk: nothing is limited but time and each process's memory, and verdicts can be forged."""
+    token = _unprotected.set(True)
+    try:
+        yield
+    finally:
+        _unprotected.reset(token)
+
+
+async def tried(program: str, cases: Sequence[Case], limits: Limits = Limits(), together: bool = False) -> list[Verdict]:
     """The program's verdict for each case; each is tried in processes of its own, all in one sandbox.
 
     With `together` the cases share processes as long as none goes wrong otherwise than by a wrong answer or an exception: much
     faster, but what the program remembers from one case it still knows in the next, and after three timeouts it is not tried on.
 
     When this returns, or is cancelled, nothing of the sandbox is alive. One runs per core; the others wait. Raises VerifierError if
-    there is no bubblewrap or it cannot start, unless `unsafe`: then nothing is limited but time and each process's memory.
+    there is no bubblewrap or it cannot start, unless `unprotected`.
     """
     trial = [_python(), "-S", "-s", "-P", "-B", "-c", _trial()]
     request = json.dumps([program, [asdict(case) for case in cases], asdict(limits), together]).encode() + b"\n"
     async with _place():
-        reply, complaint = await _run(trial if unsafe else [*_walls(limits.disk), *trial], request, len(cases) * limits.wall)
+        reply, complaint = await _run(
+            trial if _unprotected.get() else [*_walls(limits.disk), *trial], request, len(cases) * limits.wall
+        )
     try:
         verdicts = [_verdict(*one) for one in json.loads(reply)]
     except ValueError as error:

@@ -1,0 +1,210 @@
+"""All strategies at equal computed tokens: `builtin:mini` guided by `builtin:mini-prm`. About half an hour on 2 idle cores.
+
+python runs/equal_compute.py          # writes docs/equal_compute.md; killed, the same command goes on
+
+The votes and best-of-n are evaluated exactly, from one bank of samples. A search is run for real at four sizes, chosen on the
+validation split so that it uses about each budget; it is compared with best-of-n at the tokens that it really used.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ponder.config import store_path
+from ponder.lab.bank import draw_bank
+from ponder.lab.statistics import Floats, best_of_k, interval, majority_at_k, pass_at_k
+from ponder.models.catalog import opened
+from ponder.solve import solve
+from ponder.store import Store, keeping
+from ponder.tasks import get
+from ponder.types import Answer, Model, Problem, Usage, Verifier
+from ponder.verifiers import opened as judging
+
+PAGE = Path(__file__).parent.parent / "docs" / "equal_compute.md"
+KEPT = store_path().with_name("equal_compute.jsonl")
+TASK, PROBLEMS, PILOT, ABREAST = get("countdown-4"), 200, 16, 16
+BUDGETS = (250, 500, 1000, 2000)
+SAMPLES = 32
+
+SEARCHES = {  # by what their size must be a multiple of
+    "beam(beams={n},width=4)": 4,
+    "beam(beams={n},width=2)": 2,
+    "lookahead(beams={n},width=4)": 4,
+    "dvts(beams={n},width=4)": 4,
+    "dvts(beams={n},width=2)": 2,
+    "rebase(n={n})": 1,
+    "particles(n={n})": 1,
+    "particle-gibbs(n={n})": 1,
+    "twisted-smc(n={n})": 1,
+    "mcts(simulations={n})": 1,
+    "alphamath(simulations={n})": 1,
+    "rstar(simulations={n})": 1,
+    "ab-mcts(n={n})": 1,
+    "tree-of-thoughts(generate=sample,evaluate=verifier,width=4,beam={n})": 1,
+    "best-of-n(n={n},sampler=beam(beams=4,width=4))": 1,
+    "think(waits={n})": 1,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A strategy on all problems: what each answer was worth and cost, the bill by role, and the wall seconds a problem."""
+
+    template: str
+    budget: int
+    size: int
+    right: list[float]
+    tokens: list[int]
+    bill: dict[str, dict[str, int]]
+    seconds: float
+
+
+async def run(template: str, budget: int, size: int, problems: Sequence[Problem], model: Model, prm: Verifier) -> Run:
+    width, began = asyncio.Semaphore(ABREAST), time.monotonic()
+
+    async def one(problem: Problem) -> Answer:
+        async with width:
+            return await solve(problem, model=model, strategy=template.format(n=size), verifier=prm)
+
+    answers = await asyncio.gather(*map(one, problems))
+    tokens = [sum(answer.usage.values(), Usage()).computed for answer in answers]
+    bill = {role: asdict(sum((a.usage.get(role, Usage()) for a in answers), Usage())) for role in ("policy", "verifier")}
+    right = [TASK.verifier.grade(p, a.text).value or 0.0 for p, a in zip(problems, answers, strict=True)]
+    return Run(template, budget, size, right, tokens, bill, (time.monotonic() - began) / len(problems))
+
+
+async def sizes(template: str, unit: int, model: Model, prm: Verifier) -> list[int]:
+    """For each budget the size that uses it up: on a straight line through what two sizes cost on the pilot problems."""
+    pilot = TASK.load("validation", PILOT)
+    tried = (unit * max(1, 4 // unit), unit * max(2, 16 // unit))
+    low, high = [float(np.mean((await run(template, 0, size, pilot, model, prm)).tokens)) for size in tried]
+    wanted = [tried[0] + (budget - low) * (tried[1] - tried[0]) / max(high - low, 1.0) for budget in BUDGETS]
+    return [max(unit, min(256, unit * round(size / unit))) for size in wanted]
+
+
+async def searches(problems: Sequence[Problem], model: Model, prm: Verifier) -> list[Run]:
+    """Every search at every budget; those that an earlier run has finished are read back."""
+    done = [Run(**json.loads(line)) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
+    for template, unit in SEARCHES.items():
+        left = set(BUDGETS) - {one.budget for one in done if one.template == template}
+        chosen = await sizes(template, unit, model, prm) if left else []
+        for budget, size in zip(BUDGETS, chosen, strict=False):
+            if budget in left:
+                made = await run(template, budget, size, problems, model, prm)
+                print(f"{template.format(n=size)}: {np.mean(made.right):.1%} at {np.mean(made.tokens):,.0f} tokens", flush=True)
+                done.append(made)
+                with KEPT.open("a") as file:
+                    file.write(json.dumps(asdict(made)) + "\n")
+    return sorted(done, key=lambda one: (list(SEARCHES).index(one.template), one.budget))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A rule of choice, exactly: accuracy by problem at 1 to SAMPLES samples, (problems, SAMPLES), and tokens a sample by role."""
+
+    name: str
+    right: Floats
+    policy: float
+    verifier: float
+
+    def at(self, tokens: float) -> Floats:
+        """By problem, at so many computed tokens: on a straight line between two whole numbers of samples."""
+        n = min(max(tokens / (self.policy + self.verifier), 1.0), float(SAMPLES))
+        below, above = int(n) - 1, min(int(n), SAMPLES - 1)
+        return np.asarray(self.right[:, below] + (n - int(n)) * (self.right[:, above] - self.right[:, below]))
+
+
+async def curves(problems: Sequence[Problem], model: Model, prm: Verifier) -> list[Curve]:
+    with closing(Store(store_path())) as store, keeping(store):
+        bank = await draw_bank(problems, model, SAMPLES, verifier=prm)
+    ks, (count, n) = range(1, SAMPLES + 1), bank.correct.shape
+    passed = pass_at_k(np.full(count, n), bank.correct.sum(axis=1), ks)
+    return [
+        Curve("best-of-n", best_of_k(bank.scores, bank.correct, ks), bank.tokens, bank.judging),
+        Curve("weighted-vote", majority_at_k(bank.classes, bank.correct, ks, bank.scores)[0], bank.tokens, bank.judging),
+        Curve("self-consistency", majority_at_k(bank.classes, bank.correct, ks)[0], bank.tokens, 0),
+        Curve("(any of n: the exact checker)", passed, bank.tokens, 0),
+    ]
+
+
+def rows(best: Curve, others: Sequence[Curve], runs: Sequence[Run]) -> Iterator[str]:
+    """The table's rows: a strategy at a budget each."""
+    for curve in (best, *others):
+        for budget in BUDGETS:
+            n, used = budget / (curve.policy + curve.verifier), float(budget)
+            cells = (f"{n:.1f}", used, n * curve.policy, n * curve.verifier, None, None)
+            yield row(curve.name, budget, cells, curve.at(used), best.at(used))
+    for one in runs:
+        used, bill = float(np.mean(one.tokens)), {role: Usage(**usage) for role, usage in one.bill.items()}
+        total = sum(bill.values(), Usage())
+        spent = [bill[role].computed / PROBLEMS for role in ("policy", "verifier")]
+        cells = (str(one.size), used, *spent, total.cached / total.prompt, one.seconds)
+        yield row(one.template.replace("{n}", "N"), one.budget, cells, np.array(one.right), best.at(used))
+
+
+def row(
+    name: str, budget: int, cells: tuple[str, float, float, float, float | None, float | None], right: Floats, best: Floats
+) -> str:
+    size, used, policy, verifier, cached, seconds = cells
+    low, high = (bound[0] for bound in interval(right[:, None]))
+    ratio, bounds = against(right, best)
+    return (
+        f"| `{name}` | {budget} | {size} | {right.mean():.1%} | {low:.1%} – {high:.1%} | {used:,.0f} | {policy:,.0f} | {verifier:,.0f} "
+        f"| {'' if cached is None else f'{cached:.0%}'} | {'' if seconds is None else f'{seconds:.2f}'} "
+        f"| {ratio:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}] |"
+    )
+
+
+def against(right: Floats, best: Floats, resamples: int = 2000) -> tuple[float, tuple[float, float]]:
+    """The ratio of two accuracies on the same problems, and its 95 % interval by resampling problems."""
+    drawn = np.random.default_rng(0).integers(0, len(right), (resamples, len(right)))
+    ratios = right[drawn].mean(axis=1) / best[drawn].mean(axis=1)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(right.mean() / best.mean()), (float(low), float(high))
+
+
+HEAD = """# All strategies at equal computed tokens
+
+Made by `python runs/equal_compute.py`: {problems} held-out problems of countdown-4, `builtin:mini` at its task's temperature, every
+choice by `builtin:mini-prm`. A computed token is a prompt token that no cache held or a completion token, of the policy or of the
+verifier. `size` is what the strategy may draw (its N). *Ratio* is the accuracy over that of best-of-n with the same verifier at the
+tokens really used, with its 95 % interval over problems (paired).
+
+| strategy | budget | size | solved | 95 % interval | tokens | policy | verifier | cached | seconds | ratio to best-of-n |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+TAIL = """
+
+The votes and best-of-n are exact expectations over subsets of {samples} samples, so their sizes are fractions; seconds are wall
+time a problem with {abreast} problems at once, on 2 shared cores: compare them within this table only. *Any of n* is what an exact
+checker would find in the policy's samples alone, and bounds every choice among them.
+
+Not in the table, because `builtin:mini` reads one question and writes steps, and understands no other request: `self-refine`,
+`revise`, `reflexion`, `chain-of-verification`, `universal-self-consistency`, `mixture-of-agents`, `debate`, `rap`, `lats`, `codet`
+and `plan-search`. `knockout` and `league` with a verifier of single samples choose what best-of-n chooses.
+"""
+
+
+async def measure() -> tuple[list[Curve], list[Run]]:
+    problems = TASK.load("test", PROBLEMS)
+    async with judging("builtin:mini-prm", TASK) as prm, opened("builtin:mini") as model:
+        assert prm is not None
+        return await curves(problems, model, prm), await searches(problems, model, prm)
+
+
+def main() -> None:
+    (best, *others), runs = asyncio.run(measure())
+    text = HEAD.format(problems=PROBLEMS) + "\n".join(rows(best, others, runs)) + TAIL.format(samples=SAMPLES, abreast=ABREAST)
+    PAGE.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
