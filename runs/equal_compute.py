@@ -28,8 +28,8 @@ from ponder.verifiers import opened as judging
 
 PAGE = Path(__file__).parent.parent / "docs" / "equal_compute.md"
 KEPT = store_path().with_name("equal_compute.jsonl")
-TASK, PROBLEMS, PILOT, ABREAST = get("countdown-4"), 200, 16, 16
-BUDGETS = (250, 500, 1000, 2000)
+TASK, PROBLEMS, PILOT, ABREAST = get("countdown-4"), 200, 16, 32
+BUDGETS = (200, 400, 800, 1600)
 SAMPLES = 32
 
 SEARCHES = {  # by what their size must be a multiple of
@@ -37,7 +37,6 @@ SEARCHES = {  # by what their size must be a multiple of
     "beam(beams={n},width=2)": 2,
     "lookahead(beams={n},width=4)": 4,
     "dvts(beams={n},width=4)": 4,
-    "dvts(beams={n},width=2)": 2,
     "rebase(n={n})": 1,
     "particles(n={n})": 1,
     "particle-gibbs(n={n})": 1,
@@ -47,7 +46,6 @@ SEARCHES = {  # by what their size must be a multiple of
     "rstar(simulations={n})": 1,
     "ab-mcts(n={n})": 1,
     "tree-of-thoughts(generate=sample,evaluate=verifier,width=4,beam={n})": 1,
-    "best-of-n(n={n},sampler=beam(beams=4,width=4))": 1,
     "think(waits={n})": 1,
 }
 
@@ -148,14 +146,17 @@ def rows(best: Curve, others: Sequence[Curve], runs: Sequence[Run]) -> Iterator[
         yield row(one.template.replace("{n}", "N"), one.budget, cells, np.array(one.right), best.at(used))
 
 
-def row(
-    name: str, budget: int, cells: tuple[str, float, float, float, float | None, float | None], right: Floats, best: Floats
-) -> str:
-    size, used, policy, verifier, cached, seconds = cells
-    low, high = (bound[0] for bound in interval(right[:, None]))
+Cells = tuple[str, float, float, float, float | None, float | None]
+"""Size, tokens in all, of the policy, of the verifier, cached share of the prompts, seconds."""
+
+
+def row(name: str, budget: int, cells: Cells, right: Floats, best: Floats) -> str:
+    size, *spent, cached, seconds = cells
+    (low,), (high,) = interval(right[:, None])
     ratio, bounds = against(right, best)
+    tokens = " | ".join(f"{number:,.0f}" for number in spent if number is not None)
     return (
-        f"| `{name}` | {budget} | {size} | {right.mean():.1%} | {low:.1%} – {high:.1%} | {used:,.0f} | {policy:,.0f} | {verifier:,.0f} "
+        f"| `{name}` | {budget} | {size} | {right.mean():.1%} | {low:.1%} – {high:.1%} | {tokens} "
         f"| {'' if cached is None else f'{cached:.0%}'} | {'' if seconds is None else f'{seconds:.2f}'} "
         f"| {ratio:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}] |"
     )

@@ -21,6 +21,7 @@ LAYERS = (
     ("lab", "train"),
     ("live",),
     ("show",),
+    ("flags",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

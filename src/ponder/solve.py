@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ponder import budget as budgets
-from ponder import store as stores
 from ponder import separator, tasks, trace, verifiers
+from ponder import store as stores
 from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError
 from ponder.models.catalog import opened
