@@ -1,6 +1,7 @@
 """Extraction in its documented order, keys that are equal exactly for equal answers, and votes with their closed forms."""
 
 from fractions import Fraction
+from random import Random
 from time import perf_counter
 
 import pytest
@@ -206,6 +207,26 @@ def test_the_weighted_vote_is_scale_invariant(pool: list[Candidate], scale: floa
     scaled = [drawn(one.sample.index, one.answer, None if one.value is None else one.value * scale) for one in pool]
     assert index(weighted(scaled, canonical)) == index(weighted(pool, canonical))
     assert index(best(scaled)) == index(best(pool))
+
+
+@pytest.mark.parametrize(
+    ("law", "weight", "plurality", "heaviest"),
+    [
+        ({"1": 0.4, "2": 0.35, "3": 0.25}, {"1": 0.3, "2": 0.6, "3": 0.5}, "1", "2"),
+        ({"1": 0.5, "2": 0.3, "3": 0.2}, {"1": 0.6, "2": 0.5, "3": 0.8}, "1", "1"),
+        ({"1": 0.2, "2": 0.3, "3": 0.5}, {"1": 0.9, "2": 0.5, "3": 0.3}, "3", "1"),
+    ],
+)
+def test_votes_of_many_samples_end_at_their_limits(law, weight, plurality, heaviest) -> None:
+    """The majority ends at argmax p(a), the weighted vote at argmax p(a) E[w|a] (Wu et al. 2024), whatever is right.
+
+    Weights are noisy, between 0 and 2 E[w|a]: only their mean counts.
+    """
+    rng = Random(5)
+    names = rng.choices(list(law), list(law.values()), k=4000)
+    pool = [drawn(position, name, min(1.0, max(0.0, rng.gauss(weight[name], 0.05)))) for position, name in enumerate(names)]
+    ends = {rule: rule(pool, canonical) for rule in (majority, weighted)}
+    assert {rule: winner and winner.answer for rule, winner in ends.items()} == {majority: plurality, weighted: heaviest}
 
 
 @given(st.sampled_from(["1", "x"]), st.floats(0, 1))

@@ -179,6 +179,20 @@ def test_borda_weighs_by_rank_and_not_by_score():
     assert answers.weighted(candidates, str).answer == "a"
 
 
+@pytest.mark.parametrize(("how", "window", "chosen"), [("mean", 9, "b"), ("lowest", 1, "c")])
+def test_where_all_answers_differ_likelihood_chooses_and_a_vote_cannot(how, window, chosen):
+    """Soft self-consistency scores by the mean, or the least, token probability: four answers, of which a vote takes the first.
+
+    Geometric means .5, sqrt(.9 * .5) = .67, .6, .4; least probabilities .5, .5, .6, .4. A vote is decided by the order alone.
+    """
+    rows = {"a": (0.5, 0.5), "b": (0.9, 0.5), "c": (0.6, 0.6), "d": (0.4, 0.4)}
+    drawn = [Sample(name, at, logprobs=tuple(map(log, row))) for at, (name, row) in enumerate(rows.items())]
+    scores = asyncio.run(Confidence(how, window)(problems(1)[0], drawn))
+    candidates = [Candidate(one, one.text, score) for one, score in zip(drawn, scores, strict=True)]
+    assert answers.majority(candidates, str).answer == "a"
+    assert answers.best(candidates).answer == answers.weighted(candidates, str).answer == chosen
+
+
 def test_borda_vote_runs():
     model, problem = Simulated(accuracy=0.9), problems(1)[0]
     settings = {"model": model, "verifier": Confidence(), "n": 9}

@@ -50,11 +50,13 @@ def test_with_a_constant_prm_the_corrected_filter_copies_and_drops_nothing():
     assert len({one.sample.text.splitlines()[0] for one in answer.candidates}) == 8
 
 
-def test_one_particle_is_plain_sampling():
+@pytest.mark.parametrize(("strategy", "parameters"), [("particles", {}), ("twisted-smc", {"width": 1})])
+def test_one_particle_is_plain_sampling(strategy, parameters):
     """n = 1: right with probability p."""
     model = Simulated(accuracy=0.4, steps=3, words=1, abilities=ABLE)
-    right = fmean(a.answer == problem.reference for problem, a in filtered(model, Process(model.chance), 300, n=1))
-    assert right == pytest.approx(0.4, abs=4 * sqrt(0.24 / 300))
+    found = filtered(model, Process(model.chance), 150, strategy, n=1, **parameters)
+    right = fmean(answer.answer == problem.reference for problem, answer in found)
+    assert right == pytest.approx(0.4, abs=4 * sqrt(0.24 / 150))
 
 
 @pytest.mark.parametrize("corrected", [False, True])

@@ -50,7 +50,7 @@ def test_oracle_selected_and_mean_are_three_figures():
 
 
 def test_curves_follow_the_closed_forms_of_the_simulated_model():
-    """methods.md §1 CHECK: p = .6 with one wrong answer gives .6 .648 .6826 by majority at n = 1, 3, 5; coverage is 1-(1-p)^k."""
+    """p = .6 with one wrong answer gives .6 .648 .6826 by majority at n = 1, 3, 5; coverage is 1-(1-p)^k."""
     result = measure(Simulated(accuracy=0.6, wrong=1), ["self-consistency"], [1, 3, 5], problems=250)
     points = result["curves"][0]["points"]
     assert [point["selected"] for point in points] == pytest.approx([0.6, 0.648, 0.6826], abs=0.03)
@@ -58,7 +58,7 @@ def test_curves_follow_the_closed_forms_of_the_simulated_model():
 
 
 def test_the_imperfect_verifiers_ceiling_is_reached_and_not_passed():
-    """methods.md §2 CHECK: p = .1, tpr = .9, fpr = .1: .1 .2795 .4796 .5000 at N = 1, 4, 16, 64."""
+    """p = .1, tpr = .9, fpr = .1: .1 .2795 .4796 .5000 at N = 1, 4, 16, 64."""
     model, judge = Simulated(accuracy=0.1, steps=1, words=12), Imperfect(simulated.verifier)
     result = measure(model, ["best-of-n"], [1, 4, 16, 64], problems=150, verifier=judge)
     selected = [point["selected"] for point in result["curves"][0]["points"]]

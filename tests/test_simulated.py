@@ -78,7 +78,7 @@ def majority(votes: Sequence[str]) -> str:
     [(0.6, {1: 0.6, 3: 0.648, 5: 0.6826, 11: 0.7535, 41: 0.9035}), (0.4, {1: 0.4, 3: 0.352, 5: 0.3174, 11: 0.2465, 41: 0.0965})],
 )
 def test_majority_follows_the_binomial_curve(p: float, curve: dict[int, float]) -> None:
-    """methods.md §1 CHECK (ii), for two answers. Tolerance: 4 standard errors."""
+    """Of two answers the majority of odd n is right with the binomial tail above n/2. Tolerance: 4 standard errors."""
     drawn = answers(replace(BINARY, accuracy=p), POOL)
     rate = fmean(answer == "17" for answer in drawn)
     assert rate == pytest.approx(p, abs=4 * sqrt(p * (1 - p) / POOL))
@@ -90,7 +90,7 @@ def test_majority_follows_the_binomial_curve(p: float, curve: dict[int, float]) 
 
 @pytest.mark.parametrize(("attractor", "limit"), [(0.9, 0.0), (0.1, 1.0)])
 def test_majority_fails_when_the_attractor_outweighs_the_truth(attractor: float, limit: float) -> None:
-    """methods.md §14: at p = .4 the majority of many falls to 0 if kappa (1-p) > p, and rises to 1 otherwise."""
+    """At p = .4 the majority of many falls to 0 if kappa (1-p) > p, and rises to 1 otherwise."""
     model = replace(BINARY, accuracy=0.4, attractor=attractor)
     drawn = answers(model, 3000)
     accuracy = [fmean(majority(drawn[i : i + n]) == "17" for i in range(0, 3000, n)) for n in (1, 20, 300)]
@@ -105,7 +105,7 @@ def test_wrong_answers_are_an_attractor_and_zipfian_others() -> None:
 
 
 def test_coverage_of_one_problem_is_one_minus_all_wrong() -> None:
-    """methods.md §2: pass@k = 1 - (1-p)^k. Tolerance: 4 standard errors."""
+    """pass@k = 1 - (1-p)^k. Tolerance: 4 standard errors."""
     right = [answer == "17" for answer in answers(replace(BINARY, accuracy=0.1), POOL)]
     for k in (1, 5, 20):
         groups = [any(right[i : i + k]) for i in range(0, len(right), k)]
@@ -114,7 +114,7 @@ def test_coverage_of_one_problem_is_one_minus_all_wrong() -> None:
 
 
 def test_coverage_of_a_beta_mixture() -> None:
-    """methods.md §2: p ~ Beta(a, b) gives a mean E(1-p)^k of B(a, b+k) / B(a, b), here by the unbiased estimator on 16 draws."""
+    """p ~ Beta(a, b) gives a mean E(1-p)^k of B(a, b+k) / B(a, b), here by the unbiased estimator on 16 draws."""
     a, b, n = 0.6, 1.4, 16
     model = replace(BINARY, accuracy=(a, b))
     asked = problems(250)
@@ -131,7 +131,7 @@ def test_coverage_of_a_beta_mixture() -> None:
 
 @pytest.mark.parametrize("steps", [1, 6])
 def test_hazards_multiply_to_the_accuracy(steps: int) -> None:
-    """methods.md §14: (1-h)^M = p, whatever M is."""
+    """(1-h)^M = p, whatever M is."""
     model = Simulated(accuracy=0.5, steps=steps, words=4, wrong=1)
     assert model.chance(PROBLEM) == pytest.approx(0.5)
     assert share_right(draw(model, 500)) == pytest.approx(0.5, abs=0.07)
@@ -182,7 +182,7 @@ def test_asked_for_the_answer_it_gives_it_at_once_with_the_chance_it_had() -> No
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
 def test_revision_converges_to_the_markov_chains_limit(start: float) -> None:
-    """methods.md §7 CHECK: acc -> p_fix / (p_fix + p_break), from below and from above."""
+    """acc -> p_fix / (p_fix + p_break), from below and from above."""
     model = replace(BINARY, accuracy=start, fixes=0.3, breaks=0.1)
     tries = draw(model, 300)
     for turn in range(10):
@@ -216,7 +216,7 @@ def test_lengths_are_lognormal_and_longer_when_wrong() -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 0.6, 1.0])
 def test_confidence_correlates_with_correctness(confidence: float) -> None:
-    """methods.md §14: at p = .5 the correlation of -ln(-logprob) with correctness is the parameter itself."""
+    """At p = .5 the correlation of -ln(-logprob) with correctness is the parameter itself."""
     model = replace(BINARY, accuracy=0.5, confidence=confidence)
     drawn = streams(model, [ask(seed=seed, logprobs=True) for seed in range(800)])
     right = [float(text_of(chunks).endswith(" 17")) for chunks in drawn]
@@ -415,7 +415,7 @@ def test_the_tasks_own_answers_grade_one() -> None:
 
 
 def test_an_imperfect_verifier_sets_a_ceiling() -> None:
-    """methods.md §2 CHECK: accept-first accuracy at p=.1, tpr=.9, fpr=.1 is .1, .2795, .4796, .5 at N = 1, 4, 16, 64."""
+    """Accept-first accuracy at p=.1, tpr=.9, fpr=.1 is .1, .2795, .4796, .5 at N = 1, 4, 16, 64."""
     assert simulated.verifier is not None
     texts = draw(replace(BINARY, accuracy=0.1), POOL)
     scores = asyncio.run(Imperfect(simulated.verifier)(PROBLEM, samples(texts)))
