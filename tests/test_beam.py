@@ -131,6 +131,16 @@ def test_a_round_costs_n_steps_and_with_lookahead_n_times_k_plus_one(strategy, k
     assert len(answer.candidates) == 8
 
 
+def test_lookahead_of_no_steps_is_beam_search():
+    """k = 0: the same paths, scores, answer and bill."""
+    model = Simulated(steps=3, abilities=ABLE)
+    settings = {"model": model, "verifier": Process(model.chance), "beams": 8, "width": 4}
+    for one in problems(4):
+        beam, ahead = (solve_sync(one, strategy=strategy, **settings) for strategy in ("beam", "lookahead(k=0)"))
+        found = [[(c.sample.text, c.value) for c in answer.candidates] for answer in (beam, ahead)]
+        assert (found[0], beam.text, beam.usage) == (found[1], ahead.text, ahead.usage)
+
+
 def test_lookahead_is_scored_where_it_leads():
     """The reference implementation pays for the rollout and scores the prefix. Where a prefix shows nothing and an end everything,
     beam search keeps any path, p; lookahead finds a right one among N, 1 - (1-p)^N."""
