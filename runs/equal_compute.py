@@ -2,8 +2,8 @@
 
 python runs/equal_compute.py          # writes docs/equal_compute.md; killed, the same command goes on
 
-The votes and best-of-n are evaluated exactly, from one bank of samples. A search is run for real at four sizes, chosen on the
-validation split so that it uses about each budget; it is compared with best-of-n at the tokens that it really used.
+The votes and best-of-n are evaluated exactly, from one bank of samples; their costs, and all searches, come from real runs at four
+sizes, chosen on the validation split to use about each budget. A search is compared with best-of-n at the tokens that it used.
 """
 
 import asyncio
@@ -11,19 +11,21 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ponder.config import store_path
+from ponder.errors import ModelError, VerifierError
 from ponder.lab.bank import draw_bank
 from ponder.lab.statistics import Floats, best_of_k, interval, majority_at_k, pass_at_k
 from ponder.models.catalog import opened
 from ponder.solve import solve
 from ponder.store import Store, keeping
 from ponder.tasks import get
-from ponder.types import Answer, Model, Problem, Usage, Verifier
+from ponder.trace import Event, usage
+from ponder.types import Model, Problem, Usage, Verifier
 from ponder.verifiers import opened as judging
 
 PAGE = Path(__file__).parent.parent / "docs" / "equal_compute.md"
@@ -32,7 +34,9 @@ TASK, PROBLEMS, PILOT, ABREAST = get("countdown-4"), 200, 16, 32
 BUDGETS = (200, 400, 800, 1600)
 SAMPLES = 32
 
+BEST = "best-of-n(n={n})"
 SEARCHES = {  # by what their size must be a multiple of
+    BEST: 1,
     "beam(beams={n},width=4)": 4,
     "beam(beams={n},width=2)": 2,
     "lookahead(beams={n},width=4)": 4,
@@ -63,71 +67,103 @@ class Run:
     seconds: float
 
 
-async def run(template: str, budget: int, size: int, problems: Sequence[Problem], model: Model, prm: Verifier) -> Run:
+async def run(template: str, budget: int, size: int, problems: Sequence[Problem]) -> Run:
+    """On engines of its own: what another run has left in their caches would be computed for nothing here."""
+    async with judging("builtin:mini-prm", TASK) as prm, opened("builtin:mini") as model:
+        assert prm is not None
+        return await measured(template, budget, size, problems, model, prm)
+
+
+async def measured(template: str, budget: int, size: int, problems: Sequence[Problem], model: Model, prm: Verifier) -> Run:
     width, began = asyncio.Semaphore(ABREAST), time.monotonic()
 
-    async def one(problem: Problem) -> Answer:
+    async def one(problem: Problem) -> tuple[float, dict[str, Usage]]:
+        """What the answer was worth, and the bill; no answer is worth nothing."""
+        heard: list[Event] = []
         async with width:
-            return await solve(problem, model=model, strategy=template.format(n=size), verifier=prm)
+            try:
+                answer = await solve(problem, model=model, strategy=template.format(n=size), verifier=prm, listener=heard.append)
+                right = TASK.verifier.grade(problem, answer.text).value or 0.0
+            except (ModelError, VerifierError):
+                right = 0.0
+        return right, usage(heard)
 
-    answers = await asyncio.gather(*map(one, problems))
-    tokens = [sum(answer.usage.values(), Usage()).computed for answer in answers]
-    bill = {role: asdict(sum((a.usage.get(role, Usage()) for a in answers), Usage())) for role in ("policy", "verifier")}
-    right = [TASK.verifier.grade(p, a.text).value or 0.0 for p, a in zip(problems, answers, strict=True)]
-    return Run(template, budget, size, right, tokens, bill, (time.monotonic() - began) / len(problems))
+    rights, bills = zip(*await asyncio.gather(*map(one, problems)), strict=True)
+    bill = {role: asdict(sum((one.get(role, Usage()) for one in bills), Usage())) for role in ("policy", "verifier")}
+    tokens = [sum(one.values(), Usage()).computed for one in bills]
+    return Run(template, budget, size, list(rights), tokens, bill, (time.monotonic() - began) / len(problems))
 
 
-async def sizes(template: str, unit: int, model: Model, prm: Verifier) -> list[int]:
+async def sizes(template: str, unit: int) -> list[int]:
     """For each budget the size that uses it up: on a straight line through what two sizes cost on the pilot problems."""
     pilot = TASK.load("validation", PILOT)
     tried = (unit * max(1, 4 // unit), unit * max(2, 16 // unit))
-    low, high = [float(np.mean((await run(template, 0, size, pilot, model, prm)).tokens)) for size in tried]
+    low, high = [float(np.mean((await run(template, 0, size, pilot)).tokens)) for size in tried]
     wanted = [tried[0] + (budget - low) * (tried[1] - tried[0]) / max(high - low, 1.0) for budget in BUDGETS]
     return [max(unit, min(256, unit * round(size / unit))) for size in wanted]
 
 
-async def searches(problems: Sequence[Problem], model: Model, prm: Verifier) -> list[Run]:
+async def searches(problems: Sequence[Problem]) -> list[Run]:
     """Every search at every budget; those that an earlier run has finished are read back."""
     done = [Run(**json.loads(line)) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
     for template, unit in SEARCHES.items():
         left = set(BUDGETS) - {one.budget for one in done if one.template == template}
-        chosen = await sizes(template, unit, model, prm) if left else []
+        chosen = await sizes(template, unit) if left else []
         for budget, size in zip(BUDGETS, chosen, strict=False):
             if budget in left:
-                made = await run(template, budget, size, problems, model, prm)
+                same = next((one for one in done if (one.template, one.size) == (template, size)), None)
+                made = replace(same, budget=budget) if same else await run(template, budget, size, problems)
                 print(f"{template.format(n=size)}: {np.mean(made.right):.1%} at {np.mean(made.tokens):,.0f} tokens", flush=True)
                 done.append(made)
                 with KEPT.open("a") as file:
                     file.write(json.dumps(asdict(made)) + "\n")
-    return sorted(done, key=lambda one: (list(SEARCHES).index(one.template), one.budget))
+    return sorted(
+        (one for one in done if one.template in SEARCHES), key=lambda one: (list(SEARCHES).index(one.template), one.budget)
+    )
+
+
+Line = tuple[float, float]
+"""Tokens a problem of n samples: the first number, and n times the second."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A rule of choice, exactly: accuracy by problem at 1 to SAMPLES samples, (problems, SAMPLES), and tokens a sample by role."""
+    """A rule of choice, exactly: accuracy by problem at 1 to SAMPLES samples, (problems, SAMPLES), and what they cost by role."""
 
     name: str
     right: Floats
-    policy: float
-    verifier: float
+    policy: Line
+    verifier: Line = (0.0, 0.0)
+
+    def samples(self, tokens: float) -> float:
+        """How many samples cost so many computed tokens."""
+        return (tokens - self.policy[0] - self.verifier[0]) / (self.policy[1] + self.verifier[1])
 
     def at(self, tokens: float) -> Floats:
         """By problem, at so many computed tokens: on a straight line between two whole numbers of samples."""
-        n = min(max(tokens / (self.policy + self.verifier), 1.0), float(SAMPLES))
+        n = min(max(self.samples(tokens), 1.0), float(SAMPLES))
         below, above = int(n) - 1, min(int(n), SAMPLES - 1)
         return np.asarray(self.right[:, below] + (n - int(n)) * (self.right[:, above] - self.right[:, below]))
 
 
-async def curves(problems: Sequence[Problem], model: Model, prm: Verifier) -> list[Curve]:
+def line(runs: Sequence[Run], role: str) -> Line:
+    """What best-of-n has cost at its sizes: a prompt is computed once for all samples, and equal beginnings are judged once."""
+    found = [(one.size, Usage(**one.bill[role]).computed / PROBLEMS) for one in runs if one.template == BEST]
+    each, base = np.polyfit(*zip(*found, strict=True), 1)
+    return float(base), float(each)
+
+
+async def curves(problems: Sequence[Problem], policy: Line, verifier: Line) -> list[Curve]:
     with closing(Store(store_path())) as store, keeping(store):
-        bank = await draw_bank(problems, model, SAMPLES, verifier=prm)
+        async with judging("builtin:mini-prm", TASK) as prm, opened("builtin:mini") as model:
+            bank = await draw_bank(problems, model, SAMPLES, verifier=prm)
     ks, (count, n) = range(1, SAMPLES + 1), bank.correct.shape
     passed = pass_at_k(np.full(count, n), bank.correct.sum(axis=1), ks)
     return [
-        Curve("best-of-n", best_of_k(bank.scores, bank.correct, ks), bank.tokens, bank.judging),
-        Curve("weighted-vote", majority_at_k(bank.classes, bank.correct, ks, bank.scores)[0], bank.tokens, bank.judging),
-        Curve("self-consistency", majority_at_k(bank.classes, bank.correct, ks)[0], bank.tokens, 0),
-        Curve("(any of n: the exact checker)", passed, bank.tokens, 0),
+        Curve("best-of-n", best_of_k(bank.scores, bank.correct, ks), policy, verifier),
+        Curve("weighted-vote", majority_at_k(bank.classes, bank.correct, ks, bank.scores)[0], policy, verifier),
+        Curve("self-consistency", majority_at_k(bank.classes, bank.correct, ks)[0], policy),
+        Curve("(any of n: the exact checker)", passed, policy),
     ]
 
 
@@ -135,8 +171,9 @@ def rows(best: Curve, others: Sequence[Curve], runs: Sequence[Run]) -> Iterator[
     """The table's rows: a strategy at a budget each."""
     for curve in (best, *others):
         for budget in BUDGETS:
-            n, used = budget / (curve.policy + curve.verifier), float(budget)
-            cells = (f"{n:.1f}", used, n * curve.policy, n * curve.verifier, None, None)
+            n, used = max(curve.samples(budget), 1.0), float(budget)
+            policy, verifier = (base + n * each for base, each in (curve.policy, curve.verifier))
+            cells = (f"{n:.1f}", used, policy, verifier, None, None)
             yield row(curve.name, budget, cells, curve.at(used), best.at(used))
     for one in runs:
         used, bill = float(np.mean(one.tokens)), {role: Usage(**usage) for role, usage in one.bill.items()}
@@ -183,7 +220,8 @@ tokens really used, with its 95 % interval over problems (paired).
 
 TAIL = """
 
-The votes and best-of-n are exact expectations over subsets of {samples} samples, so their sizes are fractions; seconds are wall
+The first rows are exact expectations over subsets of {samples} samples, so their sizes are fractions; their costs are those of the
+runs of best-of-n on a straight line. Every run has engines of its own, whose caches are cold at its beginning. Seconds are wall
 time a problem with {abreast} problems at once, on 2 shared cores: compare them within this table only. *Any of n* is what an exact
 checker would find in the policy's samples alone, and bounds every choice among them.
 
@@ -195,9 +233,8 @@ and `plan-search`. `knockout` and `league` with a verifier of single samples cho
 
 async def measure() -> tuple[list[Curve], list[Run]]:
     problems = TASK.load("test", PROBLEMS)
-    async with judging("builtin:mini-prm", TASK) as prm, opened("builtin:mini") as model:
-        assert prm is not None
-        return await curves(problems, model, prm), await searches(problems, model, prm)
+    runs = await searches(problems)
+    return await curves(problems, line(runs, "policy"), line(runs, "verifier")), runs
 
 
 def main() -> None:
