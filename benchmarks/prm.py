@@ -46,7 +46,7 @@ async def main() -> None:
         print(f"{name}: {len(pairs)} solutions, {len(known)} judged, {np.mean([right for _, right in known]):.1%} right")
         for back in (1, 2, 3, 4):
             seen = [(steps[-back], right) for steps, right in known if len(steps) >= back]
-            if seen:
+            if len({right for _, right in seen}) == 2:
                 values, right = map(np.array, zip(*seen, strict=True))
                 means = f"mean value {values.mean():.3f}, right {right.mean():.3f}"
                 print(f"  step {back} from the end: AUC {auc(values, right):.3f}, {means}")
