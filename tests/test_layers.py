@@ -17,6 +17,7 @@ LAYERS = (
     ("models", "verifiers", "cost"),
     ("tasks",),
     ("strategies",),
+    ("policy",),
     ("solve",),
     ("lab", "train"),
     ("live",),
