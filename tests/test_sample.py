@@ -189,3 +189,22 @@ def test_what_was_produced_beyond_the_end_is_charged_and_the_stream_is_closed():
     assert [one.usage.completion for one in drawn] == [len(one.text.split()) + 1 for one in drawn]
     assert sum((one.usage for one in drawn), Usage()) == model.tally.usage
     assert model.tally.calls == 7
+
+
+@pytest.mark.parametrize("able", [ONE_BY_ONE, Abilities(n=True)], ids=["one by one", "many in a call"])
+def test_what_a_solve_has_drawn_already_is_given_again_at_no_cost(able):
+    """A probe of 4, then 10 draws of the same request: 10 draws are paid for in one solve, and another solve pays its own."""
+    model = Simulated(abilities=able)
+
+    async def probed():
+        with trace.tracing(trace.Trace(1)) as record:
+            probe, whole = await sample(model, REQUEST, 4), await sample(model, REQUEST, 10)
+        assert len([event for event in record.events if event.kind == "drawn"]) == 10
+        return probe, whole
+
+    probe, whole = asyncio.run(probed())
+    assert whole[:4] == probe
+    paid = model.tally.usage.completion
+    assert paid == sum(one.usage.completion for one in whole)
+    asyncio.run(probed())
+    assert model.tally.usage.completion == 2 * paid

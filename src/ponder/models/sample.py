@@ -26,6 +26,7 @@ _BATCH = 128  # the most draws asked for in one call: the usual limit on `n`
 _Call = asyncio.Task[list[Sample]]
 
 _claimed: WeakKeyDictionary[Trace, Counter[str]] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Trace, dict[tuple[str, int], Sample]] = WeakKeyDictionary()
 
 
 async def draws(
@@ -34,7 +35,7 @@ async def draws(
     """Draw `request` once for each index, concurrently, and yield the samples as they finish.
 
     `request.seed` is the run's seed: each draw gets its own from the content key and its index. What the ambient store holds is
-    replayed. A draw that fails is a sample with `error`. At the budget's limit the draws in flight still finish and are yielded;
+    replayed, and what this solve has drawn already is given again, at no cost. A draw that fails is a sample with `error`. At the budget's limit the draws in flight still finish and are yielded;
     then `BudgetExhausted` is raised. Closing the generator cancels what is in flight, and charges what it has produced.
     """
     _require(model, request)
@@ -110,18 +111,21 @@ def _calls(
 ) -> Sequence[Callable[[], Coroutine[Any, Any, list[Sample]]]]:
     """The calls that give `indices`, in their order: a replay of each stored draw, else one draw a call, or many a call by `n`."""
     key, kept = store.key(model, request), store.current()
+    made = _made.setdefault(trace.current().root, {})
+    again = [partial(_again, made[key, index]) for index in indices if (key, index) in made]
+    indices = [index for index in indices if (key, index) not in made]
     ready = kept.samples(key, indices) if kept else {}
     if not _batched(model, request):
-        return [
-            partial(_replay, model, request, ready[index], role, parent)
+        return again + [
+            partial(_replay, model, request, key, ready[index], role, parent)
             if index in ready
             else partial(_call, model, request, key, [index], role, parent)
             for index in indices
         ]
     missing = [index for index in indices if index not in ready]
     room = budget.current().room(replace(most(model, request), calls=0))
-    replays = [partial(_replay, model, request, ready[index], role, parent) for index in indices if index in ready]
-    return replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
+    replays = [partial(_replay, model, request, key, ready[index], role, parent) for index in indices if index in ready]
+    return again + replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
 
 
 def _batched(model: Model, request: Request) -> bool:
@@ -140,12 +144,17 @@ def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:
         size = max(1, size // 2) if shrinks else size
 
 
-async def _replay(model: Model, request: Request, kept: Sample, role: str, parent: int | None) -> list[Sample]:
+async def _again(made: Sample) -> list[Sample]:
+    """A draw that this solve has made, and paid for, already: a probe's, of which its strategy goes on."""
+    return [made]
+
+
+async def _replay(model: Model, request: Request, key: str, kept: Sample, role: str, parent: int | None) -> list[Sample]:
     """A stored draw counts against the limits, so that a resumed run ends where it would have ended, but costs nothing again."""
     meter, reserved = budget.current(), most(model, request)
     await meter.reserve(reserved)
     meter.settle(reserved, _charge(model, kept.usage))
-    return [_record(model, kept, "replayed", parent, origin=role)]
+    return [_remember(key, _record(model, kept, "replayed", parent, origin=role))]
 
 
 async def _call(model: Model, request: Request, key: str, indices: Sequence[int], role: str, parent: int | None) -> list[Sample]:
@@ -165,7 +174,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
         samples = drawing.samples(request, stay.seconds, stay.share)
         meter.settle(reserved, _charge(model, sum((one.usage for one in samples), Usage())))
         if drawing.started:
-            samples = [_keep(model, request, key, _record(model, one, role, parent)) for one in samples]
+            samples = [_remember(key, _keep(model, request, key, _record(model, one, role, parent))) for one in samples]
     return samples
 
 
@@ -202,6 +211,13 @@ def _record(model: Model, sample: Sample, role: str, parent: int | None, **more:
         **more,
     )
     return replace(sample, event=event)
+
+
+def _remember(key: str, sample: Sample) -> Sample:
+    """The sample, which this solve will not draw again if it is whole."""
+    if sample.finish_reason in ("stop", "length"):
+        _made.setdefault(trace.current().root, {})[key, sample.index] = sample
+    return sample
 
 
 def _keep(model: Model, request: Request, key: str, sample: Sample) -> Sample:
