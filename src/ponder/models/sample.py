@@ -35,8 +35,9 @@ async def draws(
     """Draw `request` once for each index, concurrently, and yield the samples as they finish.
 
     `request.seed` is the run's seed: each draw gets its own from the content key and its index. What the ambient store holds is
-    replayed, and what this solve has drawn already is given again, at no cost. A draw that fails is a sample with `error`. At the budget's limit the draws in flight still finish and are yielded;
-    then `BudgetExhausted` is raised. Closing the generator cancels what is in flight, and charges what it has produced.
+    replayed, and what this solve has drawn already is given again, at no cost. A draw that fails is a sample with `error`. At the
+    budget's limit the draws in flight still finish and are yielded; then `BudgetExhausted` is raised. Closing the generator cancels
+    what is in flight, and charges what it has produced.
     """
     _require(model, request)
     calls = deque(_calls(model, request, list(indices), role, parent))
