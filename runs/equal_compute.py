@@ -168,14 +168,14 @@ async def curves(problems: Sequence[Problem], policy: Line, verifier: Line) -> l
 
 
 def rows(best: Curve, others: Sequence[Curve], runs: Sequence[Run]) -> Iterator[str]:
-    """The table's rows: a strategy at a budget each."""
+    """The table's rows: a strategy at a budget each; a size that serves several budgets stands at the last of them."""
     for curve in (best, *others):
         for budget in BUDGETS:
             n, used = max(curve.samples(budget), 1.0), float(budget)
             policy, verifier = (base + n * each for base, each in (curve.policy, curve.verifier))
             cells = (f"{n:.1f}", used, policy, verifier, None, None)
             yield row(curve.name, budget, cells, curve.at(used), best.at(used))
-    for one in runs:
+    for one in {(run.template, run.size): run for run in runs}.values():
         used, bill = float(np.mean(one.tokens)), {role: Usage(**usage) for role, usage in one.bill.items()}
         total = sum(bill.values(), Usage())
         spent = [bill[role].computed / PROBLEMS for role in ("policy", "verifier")]
@@ -219,6 +219,12 @@ tokens really used, with its 95 % interval over problems (paired).
 """
 
 TAIL = """
+
+From about 400 tokens on the best searches of this model are `twisted-smc` and `rebase`. Much of what they gain is the weighted vote
+at their end, which gives plain samples some of it too: the verifier tells a right end well (AUC .955), but a first or second step
+badly (.65 and .69, see the [card](mini.md)), so that what prunes hard by it (`beam`, `dvts`, `alphamath`) loses to sampling. `rstar`
+asks no verifier, and its equal steps are one node: it is the best at 200 tokens, and a vote is all that chooses at its end, so it
+hardly grows. `think` solves nothing: this model has learnt to stop after its answer, and after "Wait" it writes no second one.
 
 The first rows are exact expectations over subsets of {samples} samples, so their sizes are fractions; their costs are those of the
 runs of best-of-n on a straight line. Every run has engines of its own, whose caches are cold at its beginning. Seconds are wall
