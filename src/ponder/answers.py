@@ -67,6 +67,12 @@ def classes(candidates: Iterable[Candidate], canonical: Canonical) -> dict[str, 
     return groups
 
 
+def numbered(candidates: Iterable[Candidate], canonical: Canonical) -> list[int]:
+    """For each candidate the number of its answer, equal for answers that mean the same, by first appearance; -1 for none."""
+    numbers: dict[str, int] = {}
+    return [-1 if one.answer is None else numbers.setdefault(canonical(one.answer), len(numbers)) for one in candidates]
+
+
 def majority(candidates: Iterable[Candidate], canonical: Canonical) -> Candidate | None:
     """The first member of the largest class (self-consistency, Wang 2022); ties go to the class whose first member is earliest."""
     return _first(max(classes(candidates, canonical).values(), key=len, default=None))

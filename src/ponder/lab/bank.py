@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ponder import trace
+from ponder.answers import numbered
 from ponder.errors import InputError, ModelError
 from ponder.lab.statistics import Floats, Ints
 from ponder.models.sample import draws
@@ -110,7 +111,7 @@ def _bank(problems: Sequence[Problem], model: Model, n: int, rows: list[tuple[li
         list(problems),
         candidates,
         correct,
-        np.array([_classes(row, p) for row, p in zip(candidates, problems, strict=True)]),
+        np.array([numbered(row, p.task.canonical) for row, p in zip(candidates, problems, strict=True)]),
         scores,
     )
 
@@ -119,11 +120,3 @@ def _candidates(problem: Problem, samples: list[Sample], scores: list[Score]) ->
     answers = [None if one.error else problem.task.extract(problem, one.prefix + one.text) for one in samples]
     judged: Sequence[Score | None] = scores or [None] * len(samples)
     return [Candidate(sample, answer, score) for sample, answer, score in zip(samples, answers, judged, strict=True)]
-
-
-def _classes(candidates: list[Candidate], problem: Problem) -> list[int]:
-    """Equal numbers for answers that mean the same, -1 for none."""
-    numbers: dict[str, int] = {}
-    return [
-        -1 if one.answer is None else numbers.setdefault(problem.task.canonical(one.answer), len(numbers)) for one in candidates
-    ]

@@ -1,8 +1,8 @@
 """How accuracy grows with compute: draw once into the bank, evaluate every strategy at every N from it.
 
 Strategies that choose among independent samples by a pure function are evaluated in expectation over all N-subsets of the bank:
-exact where a closed form or an enumeration exists, else over seeded random subsets. Any other strategy is run for real, problem by
-problem, at each N (its `Strategy.size`: samples, beams or simulations).
+exact where a closed form or an enumeration exists, else over seeded random subsets. Any other strategy, and one that may end early,
+is run for real, problem by problem, at each N (its `Strategy.size`: samples, beams or simulations).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def scale(
         bank = await draw_bank(asked, model, ns[-1], seed=seed, verifier=judge, drawn=hear)
         curves = [
             _expected(one, parameters, bank, ns)
-            if one.select and not parameters.get("sampler")
+            if one.select and not one.rule and not parameters.get("sampler")
             else await _measured(one, parameters, bank, ns, model, judge, seed, store)
             for one, parameters in chosen
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -20,17 +21,23 @@ from ponder.trace import Trace
 from ponder.types import Model, Request, Sample, Usage
 
 T = TypeVar("T")
+Call = Callable[[], Coroutine[Any, Any, T]]
+"""What starts when it is called."""
 
 _BATCH = 128  # the most draws asked for in one call: the usual limit on `n`
-
-_Call = asyncio.Task[list[Sample]]
 
 _claimed: WeakKeyDictionary[Trace, Counter[str]] = WeakKeyDictionary()
 _made: WeakKeyDictionary[Trace, dict[tuple[str, int], Sample]] = WeakKeyDictionary()
 
 
 async def draws(
-    model: Model, request: Request, indices: Iterable[int], *, role: str = "policy", parent: int | None = None
+    model: Model,
+    request: Request,
+    indices: Iterable[int],
+    *,
+    role: str = "policy",
+    parent: int | None = None,
+    abreast: int | None = None,
 ) -> AsyncGenerator[Sample, None]:
     """Draw `request` once for each index, concurrently, and yield the samples as they finish.
 
@@ -38,30 +45,25 @@ async def draws(
     replayed, and what this solve has drawn already is given again, at no cost. A draw that fails is a sample with `error`. At the
     budget's limit the draws in flight still finish and are yielded; then `BudgetExhausted` is raised. Closing the generator cancels
     what is in flight, and charges what it has produced.
+
+    With `abreast`, at most so many draws are in flight, one a call and in the order of their indices, and the next one starts only
+    when the next sample is asked for.
     """
     _require(model, request)
-    calls = deque(_calls(model, request, list(indices), role, parent))
-    running, finished = set[_Call](), asyncio.Queue[_Call]()
+    batched = abreast is None and model.abilities.n and request.until is None  # those that `until` ends are ended one by one
+    calls = deque(_calls(model, request, list(indices), role, parent, batched))
     refusal: BudgetExhausted | None = None
-    try:
-        while calls or running:
-            while calls and len(running) < 2 * model.concurrency:
-                running.add(call := asyncio.create_task(calls.popleft()()))
-                call.add_done_callback(finished.put_nowait)
-            running.discard(call := await finished.get())
+    async with aclosing(sliding(calls, lambda: abreast or 2 * model.concurrency)) as finished:
+        async for call in finished:
             try:
                 samples = call.result()
             except BudgetExhausted as error:
                 refusal = refusal or error
-                if not _batched(model, request):
+                if not batched:
                     calls.clear()  # what one draw lacks, the next lacks too; of calls for many, a smaller one may fit
                 continue
             for sample in samples:
                 yield sample
-    finally:
-        for call in running:
-            call.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
     if refusal is not None:
         trace.current().record("refused", limit=refusal.limit, allowed=refusal.allowed, spent=refusal.spent, needed=refusal.needed)
         raise refusal
@@ -79,6 +81,25 @@ def claim(model: Model, request: Request, count: int) -> list[int]:
     key, claimed = store.key(model, request), _claimed.setdefault(trace.current(), Counter())
     claimed[key] += count
     return list(range(claimed[key] - count, claimed[key]))
+
+
+async def sliding(calls: deque[Call[T]], width: Callable[[], int]) -> AsyncGenerator[asyncio.Task[T], None]:
+    """Calls as they finish, started in order, at most `width()` in flight, and topped up when the next one is asked for.
+
+    What is removed from `calls` is not started. Closing the generator cancels what is in flight, and waits for its end.
+    """
+    running, finished = set[asyncio.Task[T]](), asyncio.Queue[asyncio.Task[T]]()
+    try:
+        while calls or running:
+            while calls and len(running) < width():
+                running.add(call := asyncio.create_task(calls.popleft()()))
+                call.add_done_callback(finished.put_nowait)
+            running.discard(call := await finished.get())
+            yield call
+    finally:
+        for call in running:
+            call.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -108,15 +129,15 @@ def _require(model: Model, request: Request) -> None:
 
 
 def _calls(
-    model: Model, request: Request, indices: Sequence[int], role: str, parent: int | None
-) -> Sequence[Callable[[], Coroutine[Any, Any, list[Sample]]]]:
+    model: Model, request: Request, indices: Sequence[int], role: str, parent: int | None, batched: bool
+) -> Sequence[Call[list[Sample]]]:
     """The calls that give `indices`, in their order: a replay of each stored draw, else one draw a call, or many a call by `n`."""
     key, kept = store.key(model, request), store.current()
     made = _made.setdefault(trace.current().root, {})
     again = [partial(_again, made[key, index]) for index in indices if (key, index) in made]
     indices = [index for index in indices if (key, index) not in made]
     ready = kept.samples(key, indices) if kept else {}
-    if not _batched(model, request):
+    if not batched:
         return again + [
             partial(_replay, model, request, key, ready[index], role, parent)
             if index in ready
@@ -127,11 +148,6 @@ def _calls(
     room = budget.current().room(replace(most(model, request), calls=0))
     replays = [partial(_replay, model, request, key, ready[index], role, parent) for index in indices if index in ready]
     return again + replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
-
-
-def _batched(model: Model, request: Request) -> bool:
-    """Whether a call makes many draws. Those that `until` ends are ended one by one."""
-    return model.abilities.n and request.until is None
 
 
 def _batches(indices: Sequence[int], room: float) -> Iterator[Sequence[int]]:

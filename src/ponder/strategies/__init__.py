@@ -15,6 +15,7 @@ from typing import Any
 
 from ponder.errors import AbilityMissing, InputError
 from ponder.registry import Registry, split
+from ponder.strategies.stopping import Rule
 from ponder.types import Answer, Candidate, Model, Problem, Verifier
 
 Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
@@ -29,7 +30,7 @@ class Strategy:
 
     `needs` names what it cannot do without: `verifier`, and `continues`, the model's ability to go on from a given text.
     `select` is set where it draws `n` independent samples and chooses among them by a pure function: then the lab can evaluate
-    every `n` exactly from one bank of samples.
+    every `n` exactly from one bank of samples. `rule` is set beside it where the samples end early (see `strategies.stopping`).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Strategy:
     paper: str
     needs: tuple[str, ...] = ()
     select: Select | None = None
+    rule: Rule | None = None
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -93,6 +95,7 @@ registry: Registry[Strategy] = Registry(
         "self-consistency": "ponder.strategies.parallel:self_consistency",
         "weighted-vote": "ponder.strategies.parallel:weighted_vote",
         "borda-vote": "ponder.strategies.parallel:borda_vote",
+        "adaptive-consistency": "ponder.strategies.sequential:adaptive_consistency",
         "beam": "ponder.strategies.beam:beam",
         "lookahead": "ponder.strategies.beam:lookahead",
         "dvts": "ponder.strategies.beam:dvts",
@@ -124,12 +127,12 @@ registry: Registry[Strategy] = Registry(
 
 
 def strategy(
-    name: str, *, paper: str, needs: tuple[str, ...] = (), select: Select | None = None
+    name: str, *, paper: str, needs: tuple[str, ...] = (), select: Select | None = None, rule: Rule | None = None
 ) -> Callable[[Callable[..., Awaitable[Answer]]], Strategy]:
     """Register an async function as the strategy `name`."""
 
     def register(run: Callable[..., Awaitable[Answer]]) -> Strategy:
-        return registry.register(name)(Strategy(name, run, paper, needs, select))
+        return registry.register(name)(Strategy(name, run, paper, needs, select, rule))
 
     return register
 

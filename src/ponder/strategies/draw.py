@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,9 +11,10 @@ from functools import partial
 
 from ponder import budget, trace
 from ponder.errors import BudgetExhausted, ModelError, VerifierError
-from ponder.models.sample import draws
+from ponder.models.sample import Call, draws, sliding
 from ponder.strategies import Select, parse
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Score, Verifier
+from ponder.verifiers.evidence import Evidence, evidence
 
 Sampler = Callable[[Problem, Model, int], AsyncGenerator[Candidate, None]]
 """Gives so many candidates as they finish; those that failed have a sample with an error."""
@@ -27,6 +28,9 @@ def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) ->
     task, reads = problem.task, getattr(verifier, "logprobs", False)
     seed = trace.current().seed
     return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=seed, logprobs=reads)
+
+
+_Ran = tuple[int, Answer | BudgetExhausted | ModelError]
 
 
 async def draw(
@@ -48,20 +52,24 @@ async def draw(
         raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {failures[min(failures)]}")
 
 
-async def plain(problem: Problem, model: Model, n: int, verifier: Verifier | None) -> AsyncGenerator[Candidate, None]:
+async def plain(
+    problem: Problem, model: Model, n: int, verifier: Verifier | None, abreast: int | None = None
+) -> AsyncGenerator[Candidate, None]:
     """Independent draws as they finish, with the log-probabilities that the verifier reads; failed ones too."""
-    async with aclosing(draws(model, ask(problem, verifier=verifier), range(n))) as samples:
+    async with aclosing(draws(model, ask(problem, verifier=verifier), range(n), abreast=abreast)) as samples:
         async for sample in samples:
             yield Candidate(sample, None if sample.error else problem.task.extract(problem, sample.prefix + sample.text))
 
 
-def over(spec: str, verifier: Verifier | None) -> Sampler | None:
+def over(spec: str, verifier: Verifier | None, abreast: int | None = None) -> Sampler | None:
     """The sampler that runs another strategy: `think`, `dvts(beams=8)`; `leaves:dvts` for all its candidates; "" for none."""
-    return partial(runs, verifier=verifier, spec=spec) if spec else None
+    return partial(runs, verifier=verifier, spec=spec, abreast=abreast) if spec else None
 
 
-async def runs(problem: Problem, model: Model, n: int, *, verifier: Verifier | None, spec: str) -> AsyncGenerator[Candidate, None]:
-    """The answers of `n` independent runs of a strategy as they finish, or all their candidates.
+async def runs(
+    problem: Problem, model: Model, n: int, *, verifier: Verifier | None, spec: str, abreast: int | None = None
+) -> AsyncGenerator[Candidate, None]:
+    """The answers of `n` independent runs of a strategy as they finish, or all their candidates; at most `abreast` runs at once.
 
     Under a budget the first run goes alone, and shows how many may go at once without starving one another. A run that failed is a
     failed draw; the budget's first refusal is raised when the others have ended.
@@ -69,15 +77,14 @@ async def runs(problem: Problem, model: Model, n: int, *, verifier: Verifier | N
     leaves, (inner, settings) = spec.startswith("leaves:"), parse(spec.removeprefix("leaves:"))
     meter, refusal = budget.current(), None
     limited = any(meter.limits(kind) for kind in ("tokens", "usd", "calls"))
-    abreast = asyncio.Semaphore(1 if limited else n)
-    before = meter.spent
-    tasks = [asyncio.create_task(_run(abreast, inner(problem, model, verifier, **settings), index)) for index in range(n)]
-    try:
-        for number, done in enumerate(asyncio.as_completed(tasks)):
-            index, ran = await done
-            if limited and number == 0:
-                for _ in range(min(n, int(meter.room(meter.spent - before))) - 1):
-                    abreast.release()
+    most = abreast or n
+    width, before = 1 if limited else most, meter.spent
+    calls = deque[Call[_Ran]](partial(_run, partial(inner, problem, model, verifier, **settings), index) for index in range(n))
+    async with aclosing(sliding(calls, lambda: width)) as finished:
+        async for done in finished:
+            index, ran = done.result()
+            if limited and len(calls) == n - 1:
+                width = max(1, int(min(most, meter.room(meter.spent - before))))
             if isinstance(ran, BudgetExhausted):
                 refusal = refusal or ran
             elif isinstance(ran, ModelError):
@@ -86,27 +93,20 @@ async def runs(problem: Problem, model: Model, n: int, *, verifier: Verifier | N
                 several = ran.candidates if leaves else [_decided(ran)]
                 for one in several:
                     yield replace(one, sample=replace(one.sample, index=index * len(several) + one.sample.index % len(several)))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
     if refusal is not None:
         raise refusal
 
 
-async def _run(
-    abreast: asyncio.Semaphore, running: Awaitable[Answer], index: int
-) -> tuple[int, Answer | BudgetExhausted | ModelError]:
+async def _run(running: Callable[[], Awaitable[Answer]], index: int) -> _Ran:
     """A run with a seed of its own (the first has the solve's); what leads it when the budget ends is its answer."""
     branch = trace.current().branch(index)
-    async with abreast:
-        with trace.tracing(branch):
-            try:
-                return index, await running
-            except BudgetExhausted as refusal:
-                return index, branch.leading or refusal
-            except ModelError as error:
-                return index, error
+    with trace.tracing(branch):
+        try:
+            return index, await running()
+        except BudgetExhausted as refusal:
+            return index, branch.leading or refusal
+        except ModelError as error:
+            return index, error
 
 
 def _decided(ran: Answer) -> Candidate:
@@ -128,24 +128,39 @@ async def scores(problem: Problem, samples: Sequence[Sample], verifier: Verifier
     except BudgetExhausted as refusal:
         given = [Score(None, error=str(refusal))] * len(samples)
     for sample, score in zip(samples, given, strict=True):
-        trace.current().record(
-            "scored", sample.event, verifier=verifier.name, value=score.value, steps=score.steps, error=score.error
-        )
+        scored(sample.event, verifier.name, evidence(verifier), score)
     return given
 
 
+def scored(event: int | None, by: str, said: Evidence, score: Score) -> None:
+    """Put a score of the draw with this event into the trace: whose it is, and what evidence."""
+    trace.current().record("scored", event, verifier=by, evidence=said, value=score.value, steps=score.steps, error=score.error)
+
+
 async def choose(
-    problem: Problem, model: Model, n: int, select: Select, verifier: Verifier | None = None, sampler: Sampler | None = None
+    problem: Problem,
+    model: Model,
+    n: int,
+    select: Select,
+    verifier: Verifier | None = None,
+    sampler: Sampler | None = None,
+    enough: Callable[[Sequence[Candidate]], bool] = lambda _: False,
 ) -> Answer:
-    """Draw `n` candidates and let `select` choose among them; the choice among those so far is the anytime answer."""
+    """Draw `n` candidates and let `select` choose among them; the choice among those so far is the anytime answer.
+
+    Once those so far, in the order in which they finished, are `enough`, what is still in flight is cancelled.
+    """
     canonical = functools.cache(problem.task.canonical)
     candidates: list[Candidate] = []
     leading: Answer | None = None
-    async for candidate in draw(problem, model, n, verifier, sampler):
-        candidates.append(candidate)
-        chosen = select(candidates, canonical)
-        if chosen is not None:
-            leading = trace.lead(answer(chosen, candidates))
+    async with aclosing(draw(problem, model, n, verifier, sampler)) as drawn:
+        async for candidate in drawn:
+            candidates.append(candidate)
+            chosen = select(candidates, canonical)
+            if chosen is not None:
+                leading = trace.lead(answer(chosen, candidates))
+            if enough(candidates):
+                break
     return marked(leading or undecided(candidates, verifier))
 
 
