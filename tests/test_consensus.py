@@ -44,7 +44,7 @@ def test_what_names_no_response_falls_back_on_the_plurality_and_is_recorded(said
     answer = solve_sync(problems(1)[0], model=model, strategy=NAME, n=5)
     assert answer.answer == solve_sync(problems(1)[0], model=model, strategy="self-consistency", n=5).answer
     [voted] = [event for event in answer.trace.events if event.kind == "voted"]
-    assert voted.data == {"chosen": None, "error": "it names none of them"}
+    assert voted.data == {"chosen": None, "evidence": "vote", "error": "it names none of them"}
 
 
 def test_a_failed_selection_falls_back_and_says_why():

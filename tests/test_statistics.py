@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import binom, norm
 
 from ponder.errors import InputError
-from ponder.lab.statistics import best_of_k, interval, majority_at_k, paired_interval, pass_at_k, wilson
+from ponder.lab.statistics import best_of_k, interval, majority_at_k, paired_interval, pass_at_k
+from ponder.proportion import wilson
 
 
 def first_drawn_vote(classes, correct, weights, k):

@@ -8,12 +8,12 @@ Matrices are (problems, samples) or (problems, ks), so that a curve is a mean ov
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ponder.errors import InputError
+from ponder.proportion import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,7 +90,7 @@ def majority_at_k(
     if np.any(votes < 0):
         raise InputError(f"a vote's weight is {np.nanmin(votes)}: weights must be >= 0; shift or exponentiate the scores first")
     numbers, votes = np.where(np.isnan(votes), -1, numbers), np.nan_to_num(votes)
-    labels, quality = _label(numbers, np.atleast_2d(np.asarray(correct, float)))
+    labels, quality = labelled(numbers, np.atleast_2d(np.asarray(correct, float)))
     problems, n = labels.shape
     sizes = _sizes(ks, n)
     draws = draws or min(2_000, max(50, 50_000 // problems))
@@ -99,20 +99,20 @@ def majority_at_k(
     for column in np.flatnonzero(listed):
         subsets = np.array(list(combinations(range(n), int(sizes[column]))))
         for row in range(problems):
-            values[row, column] = _running_vote(labels[row][subsets], quality[row][subsets], votes[row][subsets])[:, -1].mean()
+            values[row, column] = running_vote(labels[row][subsets], quality[row][subsets], votes[row][subsets])[:, -1].mean()
     if not listed.all():
         longest = sizes[~listed].max()
         orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (draws, 1)), axis=1)[:, :longest]
         means = np.zeros((draws, int((~listed).sum())))
         for row in range(problems):
-            won = _running_vote(labels[row][orders], quality[row][orders], votes[row][orders])[:, sizes[~listed] - 1]
+            won = running_vote(labels[row][orders], quality[row][orders], votes[row][orders])[:, sizes[~listed] - 1]
             values[row, ~listed] = won.mean(axis=0)
             means += won / problems
         errors[~listed] = means.std(axis=0, ddof=1) / np.sqrt(draws)
     return values, errors
 
 
-def _label(classes: NDArray[np.int64], correct: Floats) -> tuple[NDArray[np.int16], Floats]:
+def labelled(classes: NDArray[np.int64], correct: Floats) -> tuple[NDArray[np.int16], Floats]:
     """Small class numbers (which sort fast), and each sample's correctness replaced by its class's mean."""
     labels, quality = np.empty(classes.shape, np.int16), np.empty(classes.shape)
     for row, (numbers, truth) in enumerate(zip(classes, correct, strict=True)):
@@ -122,7 +122,7 @@ def _label(classes: NDArray[np.int64], correct: Floats) -> tuple[NDArray[np.int1
     return labels, quality
 
 
-def _running_vote(labels: NDArray[np.int16], quality: Floats, votes: Floats) -> Floats:
+def running_vote(labels: NDArray[np.int16], quality: Floats, votes: Floats) -> Floats:
     """The winner's expected correctness after each draw: every array is (orders, draws).
 
     A class's total can only grow, so the lead is a running maximum, and the classes in the lead are those that have reached it
@@ -182,17 +182,6 @@ def _percentiles(rows: Floats, level: float, resamples: int, seed: int) -> tuple
     counts = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=resamples)
     low, high = np.quantile(counts @ rows / problems, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
-
-
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a proportion: right for small n, and within [0, 1]. Source: Wilson 1927."""
-    if not 0 <= successes <= n or n == 0:
-        raise InputError(f"{successes} successes of {n} trials is no proportion: give 0 <= successes <= trials, trials >= 1")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    rate, scale = successes / n, 1 + z * z / n
-    centre = (rate + z * z / (2 * n)) / scale
-    half = z / scale * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _sizes(ks: Sequence[int], n: int) -> Ints:

@@ -14,7 +14,7 @@ from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted
 from ponder.models.sample import draws, together
 from ponder.strategies import strategy
-from ponder.strategies.draw import answer, ask, draw, marked, undecided
+from ponder.strategies.draw import answer, ask, draw, marked, scored, undecided
 from ponder.strategies.steps import check
 from ponder.tasks.programs import assertions, pairs
 from ponder.types import Answer, Candidate, Message, Model, Problem, Request, Score
@@ -60,9 +60,7 @@ def _scored(candidates: Sequence[Candidate], rows: Sequence[Sequence[bool]]) -> 
         Score(value / most, tuple(map(float, row))) if row else unknown for value, row in zip(agreement(rows), rows, strict=True)
     ]
     for candidate, score in zip(candidates, scores, strict=True):
-        trace.current().record(
-            "scored", candidate.sample.event, verifier="codet", value=score.value, steps=score.steps, error=score.error
-        )
+        scored(candidate.sample.event, "codet", "vote", score)
     return [replace(candidate, score=score) for candidate, score in zip(candidates, scores, strict=True)]
 
 

@@ -70,6 +70,7 @@ async def _select(problem: Problem, model: Model, shown: Sequence[Candidate]) ->
         "voted",
         reply.event,
         chosen=chosen and chosen.sample.event,
+        evidence="judge" if chosen else "vote",
         error=None if chosen else reply.error or "it names none of them",
     )
     return chosen

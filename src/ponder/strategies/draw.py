@@ -53,7 +53,7 @@ async def draw(
 
 
 async def plain(
-    problem: Problem, model: Model, n: int, verifier: Verifier | None, abreast: int | None = None
+    problem: Problem, model: Model, n: int, verifier: Verifier | None, abreast: Callable[[], int] | None = None
 ) -> AsyncGenerator[Candidate, None]:
     """Independent draws as they finish, with the log-probabilities that the verifier reads; failed ones too."""
     async with aclosing(draws(model, ask(problem, verifier=verifier), range(n), abreast=abreast)) as samples:
@@ -61,15 +61,15 @@ async def plain(
             yield Candidate(sample, None if sample.error else problem.task.extract(problem, sample.prefix + sample.text))
 
 
-def over(spec: str, verifier: Verifier | None, abreast: int | None = None) -> Sampler | None:
+def over(spec: str, verifier: Verifier | None, abreast: Callable[[], int] | None = None) -> Sampler | None:
     """The sampler that runs another strategy: `think`, `dvts(beams=8)`; `leaves:dvts` for all its candidates; "" for none."""
     return partial(runs, verifier=verifier, spec=spec, abreast=abreast) if spec else None
 
 
 async def runs(
-    problem: Problem, model: Model, n: int, *, verifier: Verifier | None, spec: str, abreast: int | None = None
+    problem: Problem, model: Model, n: int, *, verifier: Verifier | None, spec: str, abreast: Callable[[], int] | None = None
 ) -> AsyncGenerator[Candidate, None]:
-    """The answers of `n` independent runs of a strategy as they finish, or all their candidates; at most `abreast` runs at once.
+    """The answers of `n` independent runs of a strategy as they finish, or all their candidates; at most `abreast()` runs at once.
 
     Under a budget the first run goes alone, and shows how many may go at once without starving one another. A run that failed is a
     failed draw; the budget's first refusal is raised when the others have ended.
@@ -77,14 +77,14 @@ async def runs(
     leaves, (inner, settings) = spec.startswith("leaves:"), parse(spec.removeprefix("leaves:"))
     meter, refusal = budget.current(), None
     limited = any(meter.limits(kind) for kind in ("tokens", "usd", "calls"))
-    most = abreast or n
-    width, before = 1 if limited else most, meter.spent
+    room, before = 1 if limited else n, meter.spent
+    width = abreast or (lambda: n)
     calls = deque[Call[_Ran]](partial(_run, partial(inner, problem, model, verifier, **settings), index) for index in range(n))
-    async with aclosing(sliding(calls, lambda: width)) as finished:
+    async with aclosing(sliding(calls, lambda: min(room, width()))) as finished:
         async for done in finished:
             index, ran = done.result()
             if limited and len(calls) == n - 1:
-                width = max(1, int(min(most, meter.room(meter.spent - before))))
+                room = max(1, int(min(n, meter.room(meter.spent - before))))
             if isinstance(ran, BudgetExhausted):
                 refusal = refusal or ran
             elif isinstance(ran, ModelError):

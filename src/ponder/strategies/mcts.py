@@ -124,7 +124,7 @@ async def rap(
     answer in one, so the confidence is exp of its mean log-probability, where RAP draws the answer eight times.
     """
     check("last", width=width, depth=depth, votes=votes)
-    judge = partial(by_confidence, Judge(model, _HELPS, votes))
+    judge = partial(by_confidence, Judge(model, _HELPS, votes=votes))
     limits = partial(room, width=width)
     search = Search(problem, model, judge, partial(uct, c=c), limits, back_up=best_future, depth=depth, likely=True, ends=True)
     return await run(search, simulations, 4, vote)
@@ -143,7 +143,7 @@ async def lats(
     self-consistency; a failure is worth 0 and not -1.
     """
     check("last", width=width, depth=depth, votes=votes)
-    judge = with_lessons(partial(by_itself, Judge(model, _HOPEFUL, votes), verifier, "last"))
+    judge = with_lessons(partial(by_itself, Judge(model, _HOPEFUL, votes=votes), verifier, "last"))
     limits = partial(room, width=width)
     search = Search(problem, model, judge, partial(uct, c=sqrt(2)), limits, depth=depth, enough=1.0, ends=True)
     return await run(search, simulations, 5, best, verifier)

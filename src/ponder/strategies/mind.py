@@ -11,6 +11,7 @@ from statistics import fmean
 from ponder import trace
 from ponder.errors import AbilityMissing, InputError, VerifierError
 from ponder.models.sample import claim, draws, together
+from ponder.strategies.draw import scored
 from ponder.strategies.steps import Path, draw_steps, score_paths
 from ponder.types import Message, Model, Problem, Request, Score, Thoughts, Verifier
 
@@ -186,7 +187,7 @@ async def by_task(mind: Mind, paths: Sequence[Path]) -> list[Path]:
 
 def _scored(name: str, paths: Sequence[Path], scores: Sequence[Score]) -> list[Path]:
     for path, score in zip(paths, scores, strict=True):
-        trace.current().record("scored", path.event, verifier=name, value=score.value, steps=score.steps, error=score.error)
+        scored(path.event, name, "check" if name == "task" else "judge", score)
     return [replace(path, score=score) for path, score in zip(paths, scores, strict=True)]
 
 

@@ -13,10 +13,11 @@ from ponder import answers, trace
 from ponder.errors import ModelError, VerifierError
 from ponder.models.sample import together
 from ponder.strategies.attempts import asking, remark
-from ponder.strategies.draw import answer, marked, undecided
+from ponder.strategies.draw import answer, marked, scored, undecided
 from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
 from ponder.tree import Rule, Tree, back_up, back_up_best, expand, hold, lineage, redraw, release, select
 from ponder.types import Answer, Candidate, Model, Problem, Request, Score, Verifier
+from ponder.verifiers.evidence import Evidence
 
 Judge = Callable[["Search", list[Path]], Awaitable[list[Path]]]
 """Paths -> as many judged paths, whose scores are the values: the paths themselves, or the rollouts from them."""
@@ -182,14 +183,15 @@ async def by_agreement(search: Search, paths: list[Path]) -> list[Path]:
     return [
         path
         if path.error
-        else _scored(path, "agreement", 0.0 if answer is None else votes[search.problem.task.canonical(answer)] / voters)
+        else _scored(path, "agreement", "vote", 0.0 if answer is None else votes[search.problem.task.canonical(answer)] / voters)
         for path, answer in zip(ended, given, strict=True)
     ]
 
 
-def _scored(path: Path, by: str, value: float) -> Path:
-    trace.current().record("scored", path.event, verifier=by, value=value, steps=(), error=None)
-    return replace(path, score=Score(value))
+def _scored(path: Path, by: str, said: Evidence, value: float) -> Path:
+    score = Score(value)
+    scored(path.event, by, said, score)
+    return replace(path, score=score)
 
 
 async def by_itself(judge: Verifier, verifier: Verifier, aggregate: str, search: Search, paths: list[Path]) -> list[Path]:
@@ -215,7 +217,7 @@ def _known(path: Path) -> bool:
 def _weighed(path: Path) -> Path:
     if not _known(path) or path.likelihood is None:
         return path
-    return _scored(path, "confidence", (path.value * path.likelihood) ** 0.5)
+    return _scored(path, "confidence", "model", (path.value * path.likelihood) ** 0.5)
 
 
 def with_lessons(judge: Judge) -> Judge:

@@ -5,9 +5,11 @@ Candidates are plain draws, or the answers of the strategy `sampler` (see `strat
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from random import Random
 from statistics import fmean
+from typing import Any, TypeVar
 
 from ponder import answers, trace
 from ponder.errors import VerifierError
@@ -17,8 +19,12 @@ from ponder.strategies.consensus import entrants, plurality
 from ponder.strategies.draw import answer, undecided
 from ponder.strategies.steps import check
 from ponder.types import Answer, Candidate, Model, Problem, Score, Verifier
+from ponder.verifiers.evidence import evidence
 from ponder.verifiers.judge import Judge
 from ponder.verifiers.pairwise import compare
+from ponder.verifiers.position import declare
+
+T = TypeVar("T")
 
 
 @strategy("knockout", paper="Chen 2024")
@@ -41,7 +47,7 @@ async def knockout(
     judged = len(left) == 1
     while len(left) > 1:
         pairs = list(zip(left[::2], left[1::2], strict=False))
-        values = await together(_match(problem, referee, first, second, comparisons) for first, second in pairs)
+        values = await _played(_match(problem, referee, first, second, comparisons) for first, second in pairs)
         judged = judged or any(value is not None for value in values)
         winners = [pair[value is not None and value < 0.5] for pair, value in zip(pairs, values, strict=True)]
         left = left[len(pairs) * 2 :] + winners
@@ -68,7 +74,7 @@ async def league(
     rng = Random(f"{trace.current().seed}:{problem.id}")
     others = [[one for one in candidates if one is not candidate] for candidate in candidates]
     drawn = [rng.sample(some, min(opponents, len(some))) for some in others]
-    scores = await together(
+    scores = await _played(
         _season(problem, referee, candidate, rivals) for candidate, rivals in zip(candidates, drawn, strict=True)
     )
     ranked = [replace(candidate, score=score) for candidate, score in zip(candidates, scores, strict=True)]
@@ -78,6 +84,14 @@ async def league(
 
 def _itself(problem: Problem, model: Model) -> Verifier:
     return Judge(model, max_tokens=problem.task.max_tokens)
+
+
+async def _played(matches: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of a round. What all rounds so far show of the judge's liking for a place is in the trace, however it ends."""
+    try:
+        return await together(matches)
+    finally:
+        declare()
 
 
 async def _season(problem: Problem, referee: Verifier, candidate: Candidate, rivals: list[Candidate]) -> Score:
@@ -90,5 +104,7 @@ async def _season(problem: Problem, referee: Verifier, candidate: Candidate, riv
 
 async def _match(problem: Problem, referee: Verifier, first: Candidate, second: Candidate, votes: int) -> float | None:
     value = await compare(referee, problem, first.sample, second.sample, votes)
-    trace.current().record("compared", first.sample.event, second=second.sample.event, votes=votes, value=value)
+    trace.current().record(
+        "compared", first.sample.event, second=second.sample.event, votes=votes, value=value, evidence=evidence(referee)
+    )
     return value

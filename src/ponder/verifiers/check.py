@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ponder.types import Problem, Reads, Sample, Score
+from ponder.verifiers.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,7 @@ class Check:
     name: str
     reads: Reads
     grade: Callable[[Problem, str], Score]
+    evidence: ClassVar[Evidence] = "check"
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         return [self._judge(problem, sample) for sample in samples]

@@ -6,8 +6,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from ponder.types import Problem, Reads, Sample, Score
+from ponder.verifiers.evidence import Evidence
 from ponder.verifiers.sandbox import Case, Limits, Verdict, tried
 
 
@@ -22,6 +24,7 @@ class Code:
     name: str = "code"
     reads: Reads = "tests"
     cases: str = "tests"
+    evidence: ClassVar[Evidence] = "check"
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         cases: Sequence[Case] = problem.data.get(self.cases, ())

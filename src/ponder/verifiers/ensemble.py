@@ -10,6 +10,7 @@ from ponder import trace
 from ponder.errors import InputError
 from ponder.models.sample import together
 from ponder.types import Problem, Reads, Sample, Score, Verifier
+from ponder.verifiers.evidence import Evidence, weakest
 
 _ROUNDS, _SETTLED = 100, 1e-9  # a fit by turns ends when no bias moves any more, or here
 _REACH: tuple[Reads, ...] = ("nothing", "tests", "reference")
@@ -47,6 +48,11 @@ class Ensemble:
     def reads(self) -> Reads:
         """What the member reads that reads most."""
         return max((verifier.reads for verifier in self.verifiers), key=_REACH.index)
+
+    @property
+    def evidence(self) -> Evidence:
+        """That of the member whose word is the weakest."""
+        return weakest(self.verifiers)
 
     @property
     def logprobs(self) -> bool:

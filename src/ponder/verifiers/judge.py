@@ -6,15 +6,19 @@ What a reply says is read from its last verdict line. A reply without one is lef
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import exp
 from statistics import fmean
+from typing import ClassVar
 
 from ponder import trace
 from ponder.errors import InputError
 from ponder.models.sample import claim, draws, together
 from ponder.types import Message, Model, Problem, Reads, Request, Sample, Score
+from ponder.verifiers.evidence import Evidence
+from ponder.verifiers.position import weigh
 
 TOP = 10
 RUBRIC = (
@@ -42,27 +46,65 @@ _PREFERRED = re.compile(r"\bbetter\b[*_`\s]*[:=][*_`\s]*(?:solution\s*)?([12])\b
 _DECIDED = re.compile(r"\bcorrect\b[*_`\s]*[:=][*_`\s]*(yes|no)\b", re.IGNORECASE)
 _TEMPERATURE = 0.7
 
+Read = Callable[[Sample], float | None]
+"""What a reply says, in [0, 1]; None where it cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """A model that grades by a rubric, 0 to 10, taken as 0 to 1; and that says which of two solutions is better.
+class Opinion(ABC):
+    """What a language model says of samples, each by itself: the mean of what `votes` replies say, of `max_tokens` each.
 
-    A grade is the mean of `votes` replies, drawn at temperature 0.7 with `max_tokens` each. A comparison shows the two solutions in
-    either order (Zheng et al. 2023 find that judges favour a place). The score is unknown where no reply can be read.
+    A greedy reply is drawn once. The score is unknown, with the first reply's reason, where no reply can be read.
     """
 
     model: Model
-    rubric: str = RUBRIC
+    _: KW_ONLY
     votes: int = 1
     max_tokens: int = 512
     reads: Reads = "nothing"
 
+    kind: ClassVar[str]
+    evidence: ClassVar[Evidence] = "judge"
+
     @property
     def name(self) -> str:
-        return f"judge:{self.model.name}"
+        return f"{self.kind}:{self.model.name}"
+
+    @abstractmethod
+    def ask(self, problem: Problem, solution: str) -> tuple[Request, Read]:
+        """The request, and how its replies are read."""
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        return await together(self._grade(problem, sample) for sample in samples)
+        return await together(self._score(problem, sample) for sample in samples)
+
+    async def _score(self, problem: Problem, sample: Sample) -> Score:
+        if self.votes < 1:
+            raise InputError(f"a judge needs 1 vote or more, and has {self.votes}")
+        if sample.error is not None:
+            return Score(None, error=f"the draw failed: {sample.error}")
+        request, read = self.ask(problem, _whole(sample))
+        replies = await _replies(self.model, request, self.votes if request.temperature else 1, sample.event)
+        values = _values(replies, read)
+        if values:
+            return Score(fmean(values))
+        said = f"`{self.model.name}` gave no verdict that can be read: …{replies[0].text[-80:]!r}"
+        return Score(None, error=replies[0].error or said)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge(Opinion):
+    """A model that grades by a rubric, 0 to 10, taken as 0 to 1; and that says which of two solutions is better.
+
+    Replies are drawn at temperature 0.7. A comparison shows the two solutions in either order (Zheng et al. 2023 find that judges
+    favour a place), and each verdict goes into the trace (`verifiers.position`).
+    """
+
+    rubric: str = RUBRIC
+    kind: ClassVar[str] = "judge"
+
+    def ask(self, problem: Problem, solution: str) -> tuple[Request, Read]:
+        prompt = _GRADE.format(problem=asked(problem), solution=solution, rubric=self.rubric)
+        return _request(prompt, self.max_tokens, _TEMPERATURE), _grade
 
     async def compare(self, problem: Problem, first: Sample, second: Sample, votes: int = 1) -> float | None:
         """The share of the readable among `votes` replies that prefer `first`, which half of them show second; None if none is."""
@@ -71,13 +113,7 @@ class Judge:
         straight, swapped = await together(
             [self._prefer(problem, first, second, votes - votes // 2), self._prefer(problem, second, first, votes // 2)]
         )
-        preferred = straight + [1 - value for value in swapped]
-        return fmean(preferred) if preferred else None
-
-    async def _grade(self, problem: Problem, sample: Sample) -> Score:
-        prompt = _GRADE.format(problem=asked(problem), solution=_whole(sample), rubric=self.rubric)
-        request = _request(prompt, self.max_tokens, _TEMPERATURE)
-        return await _score(self.model, request, self.votes, sample, _grade)
+        return weigh(first, second, straight, swapped)
 
     async def _prefer(self, problem: Problem, first: Sample, second: Sample, votes: int) -> list[float]:
         """1 for each readable reply that prefers the one shown first, 0 for the others."""
@@ -87,33 +123,23 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class GenRM:
+class GenRM(Opinion):
     """A generative verifier (Zhang et al. 2024, arXiv 2408.15240): P(yes) that the solution's answer is correct.
 
-    With `reasons`, the mean verdict of `votes` rationales (32 as published), drawn at temperature 0.7 with `max_tokens` each;
-    without, one greedy token, whose log-probability the model must give: P if it is yes, 1 - P if it is no. Departs from the paper:
-    a rationale counts as its verdict, 1 or 0, not as that token's probability, so that any endpoint will do; an instructed model
-    stands for a trained one; and without `reasons`, all that is not a no is taken as a yes.
+    With `reasons`, the mean verdict of `votes` rationales (32 as published), drawn at temperature 0.7; without, one greedy token,
+    whose log-probability the model must give: P if it is yes, 1 - P if it is no. Departs from the paper: a rationale counts as its
+    verdict, 1 or 0, not as that token's probability, so that any endpoint will do; an instructed model stands for a trained one;
+    and without `reasons`, all that is not a no is taken as a yes.
     """
 
-    model: Model
     reasons: bool = True
-    votes: int = 1
-    max_tokens: int = 512
-    reads: Reads = "nothing"
+    kind: ClassVar[str] = "genrm"
 
-    @property
-    def name(self) -> str:
-        return f"genrm:{self.model.name}"
-
-    async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
-        return await together(self._verify(problem, sample) for sample in samples)
-
-    async def _verify(self, problem: Problem, sample: Sample) -> Score:
-        prompt = (_VERDICT if self.reasons else _AT_ONCE).format(problem=asked(problem), solution=_whole(sample))
+    def ask(self, problem: Problem, solution: str) -> tuple[Request, Read]:
+        prompt = (_VERDICT if self.reasons else _AT_ONCE).format(problem=asked(problem), solution=solution)
         if self.reasons:
-            return await _score(self.model, _request(prompt, self.max_tokens, _TEMPERATURE), self.votes, sample, _verdict)
-        return await _score(self.model, _request(prompt, 1, 0.0, logprobs=True), 1, sample, _likelihood)
+            return _request(prompt, self.max_tokens, _TEMPERATURE), _verdict
+        return _request(prompt, 1, 0.0, logprobs=True), _likelihood
 
 
 def asked(problem: Problem) -> str:
@@ -128,26 +154,13 @@ def _request(prompt: str, max_tokens: int, temperature: float, logprobs: bool = 
     return Request((Message("user", prompt),), max_tokens=max_tokens, temperature=temperature, seed=seed, logprobs=logprobs)
 
 
-async def _score(model: Model, request: Request, votes: int, sample: Sample, read: Callable[[Sample], float | None]) -> Score:
-    """The mean of what `votes` replies say of the sample; unknown, with the first reply's reason, if none says anything."""
-    if votes < 1:
-        raise InputError(f"a judge needs 1 vote or more, and has {votes}")
-    if sample.error is not None:
-        return Score(None, error=f"the draw failed: {sample.error}")
-    replies = await _replies(model, request, votes, sample.event)
-    values = _values(replies, read)
-    if values:
-        return Score(fmean(values))
-    return Score(None, error=replies[0].error or f"`{model.name}` gave no verdict that can be read: …{replies[0].text[-80:]!r}")
-
-
 async def _replies(model: Model, request: Request, votes: int, parent: int | None) -> list[Sample]:
     indices = claim(model, request, votes)
     replies = [reply async for reply in draws(model, request, indices, role="judge", parent=parent)]
     return sorted(replies, key=lambda reply: reply.index)
 
 
-def _values(replies: Sequence[Sample], read: Callable[[Sample], float | None]) -> list[float]:
+def _values(replies: Sequence[Sample], read: Read) -> list[float]:
     read_off = (read(reply) for reply in replies if reply.error is None)
     return [value for value in read_off if value is not None]
 

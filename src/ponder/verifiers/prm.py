@@ -18,6 +18,7 @@ from ponder.models.sample import sample
 from ponder.separator import split
 from ponder.trace import Trace
 from ponder.types import Message, Model, Problem, Reads, Request, Sample, Score
+from ponder.verifiers.evidence import Evidence
 
 Ask = Callable[[Problem, Sequence[str]], Request]
 """The request whose next token judges the last of the steps."""
@@ -51,20 +52,20 @@ def turns(problem: Problem, steps: Sequence[str]) -> Request:
 
 def question(problem: Problem, steps: Sequence[str]) -> Request:
     """Any instructed model is asked about the last step in words. The solution comes first, so that its prefixes are cached."""
-    written = "\n".join(steps)
-    asked = (
-        f"Problem:\n{problem.question}\n\nA solution, step by step, as far as it goes:\n{written}\n\n"
-        f"Is the last step right, and can it lead to the right answer? Reply with one character: {GOOD} for yes, {BAD} for no."
+    return _asking(
+        problem, "A solution, step by step, as far as it goes", steps, "the last step right, and can it lead to the right answer"
     )
-    return Request((Message("user", asked),))
 
 
 def whole(problem: Problem, steps: Sequence[str]) -> Request:
     """The same question about a whole solution: an outcome reward model."""
+    return _asking(problem, "A solution", steps, "its final answer right")
+
+
+def _asking(problem: Problem, shown: str, steps: Sequence[str], what: str) -> Request:
     written = "\n".join(steps)
     asked = (
-        f"Problem:\n{problem.question}\n\nA solution:\n{written}\n\n"
-        f"Is its final answer right? Reply with one character: {GOOD} for yes, {BAD} for no."
+        f"Problem:\n{problem.question}\n\n{shown}:\n{written}\n\nIs {what}? Reply with one character: {GOOD} for yes, {BAD} for no."
     )
     return Request((Message("user", asked),))
 
@@ -86,6 +87,11 @@ class Generative:
     outcome: bool = False
     name: str = "prm"
     reads: Reads = "nothing"
+
+    @property
+    def evidence(self) -> Evidence:
+        """A trained model's formats are `inline` and `turns`; a model that is asked in words is a judge."""
+        return "model" if self.ask in (inline, turns) else "judge"
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:
         """A score for each sample. What the budget refuses is unknown. Raises `AbilityMissing` without log-probabilities."""

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import exp, log
-from statistics import fmean
+from typing import ClassVar
 
 from ponder.models.simulated import dice
 from ponder.separator import split
 from ponder.types import Problem, Reads, Sample, Score, Verifier
+from ponder.verifiers.evidence import Evidence
+from ponder.verifiers.position import weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +87,20 @@ class Judge:
     seed: int = 0
     name: str = "simulated judge"
     reads: Reads = "nothing"
+    evidence: ClassVar[Evidence] = "judge"
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - a `Verifier`
         return [Score(None, error="this judge only compares two samples")] * len(samples)
 
-    async def compare(self, problem: Problem, first: Sample, second: Sample, votes: int = 1) -> float:
+    async def compare(self, problem: Problem, first: Sample, second: Sample, votes: int = 1) -> float | None:
         """The share of `votes` verdicts, half of which see `second` first, that prefer `first`."""
         left, right = (score.value for score in await self.truth(problem, [first, second]))
         alike = left is None or right is None or left == right
         fair = 0.5 if alike else self.accuracy if left == max(left or 0, right or 0) else 1 - self.accuracy
         pair = (first.prefix + first.text, second.prefix + second.text)
-        straight = [self._draw(problem, pair, vote) < fair + self.bias for vote in range(votes - votes // 2)]
-        swapped = [self._draw(problem, pair[::-1], vote) >= 1 - fair + self.bias for vote in range(votes // 2)]
-        return fmean(straight + swapped)
+        straight = [float(self._draw(problem, pair, vote) < fair + self.bias) for vote in range(votes - votes // 2)]
+        swapped = [float(self._draw(problem, pair[::-1], vote) < 1 - fair + self.bias) for vote in range(votes // 2)]
+        return weigh(first, second, straight, swapped)
 
     def _draw(self, problem: Problem, pair: tuple[str, str], vote: int) -> float:
         return dice(self.seed, problem.id, pair, vote).random()
