@@ -37,7 +37,7 @@ async def draws(
     *,
     role: str = "policy",
     parent: int | None = None,
-    abreast: int | None = None,
+    abreast: Callable[[], int] | None = None,
 ) -> AsyncGenerator[Sample, None]:
     """Draw `request` once for each index, concurrently, and yield the samples as they finish.
 
@@ -46,14 +46,14 @@ async def draws(
     budget's limit the draws in flight still finish and are yielded; then `BudgetExhausted` is raised. Closing the generator cancels
     what is in flight, and charges what it has produced.
 
-    With `abreast`, at most so many draws are in flight, one a call and in the order of their indices, and the next one starts only
-    when the next sample is asked for.
+    With `abreast`, at most `abreast()` draws are in flight, one a call and in the order of their indices, and the next one starts
+    only when the next sample is asked for.
     """
     _require(model, request)
     batched = abreast is None and model.abilities.n and request.until is None  # those that `until` ends are ended one by one
     calls = deque(_calls(model, request, list(indices), role, parent, batched))
     refusal: BudgetExhausted | None = None
-    async with aclosing(sliding(calls, lambda: abreast or 2 * model.concurrency)) as finished:
+    async with aclosing(sliding(calls, abreast or (lambda: 2 * model.concurrency))) as finished:
         async for call in finished:
             try:
                 samples = call.result()

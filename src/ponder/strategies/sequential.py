@@ -8,18 +8,19 @@ and the engine's concurrency ends soonest. A sample is a plain draw, or the answ
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ponder import answers, trace
-from ponder.strategies import Select, strategy
+from ponder.strategies import Select, stopping, strategy
 from ponder.strategies.draw import choose, over, plain
+from ponder.strategies.parallel import best
 from ponder.strategies.steps import check
-from ponder.strategies.stopping import Rule, confident
+from ponder.strategies.stopping import Rule
 from ponder.types import Answer, Candidate, Model, Problem, Verifier
 
 
-@strategy("adaptive-consistency", paper="Aggarwal 2023", select=answers.majority, rule=confident)
+@strategy("adaptive-consistency", paper="Aggarwal 2023", select=answers.majority, rule=stopping.confident)
 async def adaptive_consistency(
     problem: Problem,
     model: Model,
@@ -36,34 +37,100 @@ async def adaptive_consistency(
     `rule` is "beta" (the first answer against the second) or "dirichlet" (against the next four). Departs from the paper: samples
     without an answer do not vote. A verifier is for the `sampler`, where that needs one.
     """
-    enough = partial(confident, confidence=confidence, rule=rule)
-    return await _until(problem, model, n, answers.majority, enough, width, sampler=sampler, inner=verifier)
+    enough = partial(stopping.confident, confidence=confidence, rule=rule)
+    check("last", width=width)
+    return await _until(enough, lambda _: width, problem, model, n, answers.majority, sampler=sampler, inner=verifier)
+
+
+@strategy("early-stopping-consistency", paper="Li 2024 (ESC)", select=answers.majority, rule=stopping.window)
+async def early_stopping_consistency(
+    problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 40, window: int = 5, sampler: str = ""
+) -> Answer:
+    """Vote, and stop at the end of a window of samples that agree, or after `n` samples (ESC, Li et al. 2024).
+
+    The draws of a window are in flight together. Departs from the authors' code, which answers by the last window alone: all
+    samples vote. A verifier is for the `sampler`, where that needs one.
+    """
+    check("last", window=window)
+    enough = partial(stopping.window, window=window)
+
+    def width(finished: int) -> int:
+        return window - finished % window
+
+    return await _until(enough, width, problem, model, n, answers.majority, sampler=sampler, inner=verifier)
+
+
+@strategy("first-wins", paper="Snell 2024 §3; the first of k accepted", needs=("verifier",), select=best, rule=stopping.wins)
+async def first_wins(
+    problem: Problem,
+    model: Model,
+    verifier: Verifier,
+    *,
+    n: int = 64,
+    k: int = 1,
+    threshold: float = 1.0,
+    width: int = 1,
+    sampler: str = "",
+) -> Answer:
+    """Draw until `k` samples are scored `threshold` or more, or `n` are drawn, and return the best.
+
+    With k = 1 and a verifier that accepts with probability p, that is (1 - (1-p)^n) / p samples in the mean.
+    """
+    check("last", k=k, width=width)
+    enough = partial(stopping.wins, k=k, threshold=threshold)
+    return await _until(enough, lambda _: width, problem, model, n, best, verifier, sampler, verifier)
+
+
+@strategy("pandora", paper="Weitzman 1979; Kalayci 2025", needs=("verifier",), select=best, rule=stopping.reservation)
+async def pandora(
+    problem: Problem,
+    model: Model,
+    verifier: Verifier,
+    *,
+    n: int = 64,
+    cost: float = 0.02,
+    law: str = "any",
+    confidence: float = 0.9,
+    width: int = 1,
+    sampler: str = "",
+) -> Answer:
+    """Draw until another sample cannot be expected to raise the best score by its `cost`, or `n` are drawn; return the best.
+
+    Optimal stopping (Weitzman 1979; for generations Kalayci et al. 2025): the best score has reached its reservation value. `law`
+    is what is known of scores: "uniform", "normal" (mean and deviation of those so far) or "any" (a bound that holds with
+    `confidence` for every law). Departs from the paper, whose bound is for exponential tails, which scores in [0, 1] do not have.
+    """
+    check("last", width=width)
+    enough = partial(stopping.reservation, cost=cost, law=law, confidence=confidence)
+    return await _until(enough, lambda _: width, problem, model, n, best, verifier, sampler, verifier)
 
 
 async def _until(
+    rule: Rule,
+    width: Callable[[int], int],
     problem: Problem,
     model: Model,
     n: int,
     select: Select,
-    rule: Rule,
-    width: int,
     judge: Verifier | None = None,
     sampler: str = "",
     inner: Verifier | None = None,
 ) -> Answer:
-    """`choose`, until `rule` stops it: `judge` scores the candidates, and `inner` is for the `sampler`."""
+    """`choose`, until `rule` stops it, with `width(finished)` draws in flight. `inner` is the verifier of the `sampler`."""
     import numpy as np
 
-    check("last", width=width)
     canonical = functools.cache(problem.task.canonical)
+    finished = 0
 
     def enough(candidates: Sequence[Candidate]) -> bool:
+        nonlocal finished
+        finished = len(candidates)
         numbers = answers.numbered(candidates, canonical)
         scores = [np.nan if one.value is None else one.value for one in candidates]
         ended = bool(rule(np.array(numbers), np.array(scores))[-1])
         if ended:
-            trace.current().record("stopped", candidates[-1].sample.event, drawn=len(candidates))
+            trace.current().record("stopped", candidates[-1].sample.event, drawn=finished)
         return ended
 
-    source = over(sampler, inner, width) or partial(plain, verifier=judge, abreast=width)
+    source = over(sampler, inner, lambda: width(finished)) or partial(plain, verifier=judge, abreast=lambda: width(finished))
     return await choose(problem, model, n, select, judge, source, enough)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,84 @@ def wins(classes: Ints, scores: Floats, *, k: int = 1, threshold: float = 1.0) -
 
     stops: Bools = np.cumsum(scores >= threshold) >= k
     return stops
+
+
+def reservation(
+    classes: Ints,  # noqa: ARG001 - a `Rule`
+    scores: Floats,
+    *,
+    cost: float = 0.02,
+    law: str = "any",
+    confidence: float = 0.9,
+) -> Bools:
+    """Stop when the best score reaches its reservation value z: E[(X - z)+] = `cost`, what a sample costs in units of score
+    (Pandora's box, Weitzman 1979; for generations Kalayci et al. 2025, 2510.01394).
+
+    `law` is what is known of scores: "uniform", "normal" with the mean and deviation of those so far, or "any" (`reserve`). The
+    paper bounds the value of exponential tails; scores in [0, 1] have none, and the bound taken here assumes no law at all. Samples
+    without a score are passed over. Raises `InputError` for another law, or a cost or confidence that means nothing.
+    """
+    import numpy as np
+
+    if law not in ("uniform", "normal", "any") or not cost > 0 or not 0 < confidence < 1:
+        raise InputError(
+            f"a reservation value wants a law (uniform, normal, any), a cost above 0 and a confidence between 0 and 1; "
+            f"they are {law!r}, {cost!r} and {confidence!r}"
+        )
+    drawn = np.cumsum(~np.isnan(scores))
+    best = np.maximum.accumulate(np.nan_to_num(scores, nan=-1.0))
+    if law == "uniform":
+        value = np.full(len(scores), reserve_uniform(cost))
+    elif law == "normal":
+        value = np.minimum(reserve_normal(cost, *_moments(scores, drawn)), 1.0)
+    else:
+        value = reserve(cost, drawn, confidence)
+    stops: Bools = (best >= value) & (drawn > 0)
+    return stops
+
+
+def reserve_uniform(cost: float) -> float:
+    """The reservation value of a sample whose score is uniform in [0, 1]: 1 - sqrt(2 cost), or 1/2 - cost where that is below 0."""
+    return 1 - math.sqrt(2 * cost) if cost <= 0.5 else 0.5 - cost
+
+
+def reserve_normal(cost: float, mean: Floats, deviation: Floats) -> Floats:
+    """The reservation values z of normal laws: deviation L((z - mean) / deviation) = cost, L(u) = phi(u) - u (1 - Phi(u)).
+
+    By Newton's method, which climbs to the root of a convex function from its left. NaN where the law is unknown.
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    spread = np.maximum(deviation, 1e-9)
+    u = -cost / spread
+    for _ in range(20):
+        above = ndtr(-u)
+        u = u + (np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi) - u * above - cost / spread) / above
+    return mean + spread * u
+
+
+def reserve(cost: float, drawn: Ints, confidence: float) -> Floats:
+    """A value that is at least the reservation value of the best of so many scores, whatever their law in [0, 1].
+
+    A further score exceeds the best of i by chance s with P(s > t) <= (1 - t)^i, so that with `confidence`, at each i,
+    E[(X - best)+] <= (1 - best) (1 - (1 - confidence)^(1/i)). With no score yet it is infinite.
+    """
+    import numpy as np
+
+    exceeded = -np.expm1(math.log1p(-confidence) / np.maximum(drawn, 1))
+    return np.where(drawn > 0, 1 - cost / exceeded, np.inf)
+
+
+def _moments(scores: Floats, drawn: Ints) -> tuple[Floats, Floats]:
+    """The mean and the deviation of the scores so far; NaN for fewer than two."""
+    import numpy as np
+
+    known = np.nan_to_num(scores)
+    mean = np.cumsum(known) / np.maximum(drawn, 1)
+    squares = np.cumsum(known**2) - drawn * mean**2
+    freedom = np.where(drawn > 1, drawn - 1, np.nan)
+    return mean, np.sqrt(np.maximum(squares, 0) / freedom)
 
 
 def expected_samples(probabilities: Iterable[float], *, window: int = 5, n: int = 40) -> float:
