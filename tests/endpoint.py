@@ -15,7 +15,7 @@ from aiohttp import web
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 DAYS = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"
-ALL = frozenset({"n", "logprobs", "prompt_logprobs", "seed", "continues", "stop", "names_stop", "usage", "running"})
+ALL = frozenset({"n", "logprobs", "top_logprobs", "prompt_logprobs", "seed", "continues", "stop", "names_stop", "usage", "running"})
 
 
 def status(code: int, body: Any = None, **headers: str) -> Fault:
@@ -205,8 +205,11 @@ class Endpoint:
         if not body.get("logprobs") or "logprobs" not in self.can:
             return None
         if not chat:
-            return {"tokens": tokens, "token_logprobs": [-0.25] * len(tokens)}
-        return {"content": [{"token": token, "logprob": -0.25, "bytes": None, "top_logprobs": []} for token in tokens]}
+            ranked = {str(-rank): -0.25 - rank for rank in range(body["logprobs"] if "top_logprobs" in self.can else 1)}
+            return {"tokens": tokens, "token_logprobs": [-0.25] * len(tokens), "top_logprobs": [ranked] * len(tokens)}
+        wished = body.get("top_logprobs", 0) if "top_logprobs" in self.can else 0
+        top = [{"token": "x", "logprob": -0.25 - rank} for rank in range(wished)]
+        return {"content": [{"token": token, "logprob": -0.25, "bytes": None, "top_logprobs": top} for token in tokens]}
 
 
 def _said(chat: bool, key: str, text: str) -> dict[str, Any]:

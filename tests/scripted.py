@@ -1,6 +1,7 @@
-"""A model that says what a test makes it say, a word a token, and keeps the requests that it got."""
+"""A model that says what a test makes it say, a word a token, and keeps the requests that it got; a watch that cuts."""
 
 import re
+from dataclasses import dataclass
 
 from ponder.models.simulated import Simulated
 from ponder.types import Abilities
@@ -25,3 +26,14 @@ class Scripted(Simulated):
 def talk(request):
     """All that the model was shown, as one text."""
     return "\n".join([*(message.content for message in request.messages), request.prefix])
+
+
+@dataclass(frozen=True)
+class After:
+    """A watch that ends a draw after so many tokens."""
+
+    tokens: int
+
+    def __call__(self):
+        left = iter(range(self.tokens - 1, -1, -1))
+        return lambda chunk: 0 in [next(left, 0) for _ in chunk.token_ids]

@@ -15,7 +15,7 @@ from ponder.models.chat import Chat
 from ponder.models.retry import Retry
 from ponder.types import Abilities, Message, Request
 
-EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True)
+EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True)
 
 
 @pytest.fixture(autouse=True)
@@ -44,14 +44,14 @@ def test_an_endpoint_that_can_do_everything() -> None:
     chat = run(probed(endpoint))
     assert chat.abilities == EVERYTHING
     assert chat.dialect.running_usage
-    assert len(endpoint.bodies) == 9
+    assert len(endpoint.bodies) == 10
     assert all(body["max_tokens"] <= 32 for body in endpoint.bodies)
 
 
 @pytest.mark.parametrize("ability", [one.name for one in fields(Abilities) if one.name not in ("thinking", "usage_source")])
 def test_a_field_that_is_accepted_and_ignored_is_no_ability(ability: str) -> None:
     chat = run(probed(Endpoint(can=ALL - {ability})))
-    lacking = {"stop", "names_stop"} if ability == "stop" else {ability}
+    lacking = {"stop": {"stop", "names_stop"}, "logprobs": {"logprobs", "top_logprobs"}}.get(ability, {ability})
     assert chat.abilities == replace(EVERYTHING, **dict.fromkeys(lacking, False))
 
 
@@ -75,7 +75,7 @@ def test_the_name_of_the_limit_is_learnt_from_the_error() -> None:
     chat = run(probed(endpoint))
     assert chat.dialect.limit == "max_completion_tokens"
     assert chat.abilities == EVERYTHING
-    assert [("max_tokens" in body) for body in endpoint.bodies] == [True] + [False] * 9
+    assert [("max_tokens" in body) for body in endpoint.bodies] == [True] + [False] * 10
 
 
 def test_running_usage_is_asked_for_where_it_is_refused_and_then_no_more() -> None:
@@ -103,7 +103,7 @@ def test_thinking_is_seen() -> None:
 def test_choices_that_are_copies_are_not_worth_asking_for() -> None:
     same = "".join(delta("red", finish="stop", index=index) for index in range(3))
     fine = events(delta("Monday, ", finish="stop"))
-    chat = run(probed(Endpoint(faults=[fine] * 5 + [events(same)])))
+    chat = run(probed(Endpoint(faults=[fine] * 6 + [events(same)])))
     assert not chat.abilities.n
 
 
@@ -180,7 +180,7 @@ def test_what_is_lacking_is_refused_before_anything_is_sent() -> None:
             asked = len(endpoint.bodies)
             words = Request((Message("user", "words"),))
             lacking = {"n": {"n": 2}, "logprobs": {"logprobs": True}, "prompt_logprobs": {"prompt_logprobs": True}}
-            lacking |= {"continues": {"prefix": "Mon"}, "stop": {"stop": (",",)}}
+            lacking |= {"top_logprobs": {"top_logprobs": 2}, "continues": {"prefix": "Mon"}, "stop": {"stop": (",",)}}
             for ability, wish in lacking.items():
                 with pytest.raises(AbilityMissing, match=rf"`weekly@http://127.*` lacks the ability `{ability}`: .* probe it"):
                     await anext(chat.stream(replace(words, **wish)))

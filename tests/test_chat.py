@@ -21,7 +21,7 @@ from ponder.models.connection import Timeout
 from ponder.models.retry import Retry
 from ponder.types import Abilities, Chunk, Message, Request, Usage
 
-ABLE = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True)
+ABLE = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True)
 WEEK = Request((Message("user", "Say the days of the week, my-secret-prompt."),), max_tokens=64)
 WORDS = Request((Message("user", "Say some words."),), max_tokens=8)
 KEY = "sk-very-secret-key"
@@ -62,6 +62,16 @@ def test_text_usage_logprobs_and_finish(streaming: bool, api: str) -> None:
     assert sum(len(chunk.logprobs) for chunk in chunks) == len(range(0, len(DAYS), 3))
     assert chunks[-1].usage == Usage(1, 26 if api == "chat" else 15, 3, 21)
     assert len(chunks) == (22 if streaming else 1)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_the_likeliest_tokens_of_each_place(streaming: bool, api: str) -> None:
+    endpoint = Endpoint()
+    chunks = run(ask(endpoint, replace(WEEK, top_logprobs=3), streaming=streaming, api=api))
+    assert [place for chunk in chunks for place in chunk.top_logprobs] == [(-0.25, -1.25, -2.25)] * 21
+    wished = {"logprobs": True, "top_logprobs": 3} if api == "chat" else {"logprobs": 3}
+    assert {name: value for name, value in endpoint.bodies[0].items() if "logprobs" in name} == wished
 
 
 @pytest.mark.parametrize("streaming", [True, False])
@@ -256,6 +266,8 @@ def test_fewer_choices_than_asked_for(streaming: bool) -> None:
 def test_log_probabilities_that_were_asked_for_and_did_not_come() -> None:
     with pytest.raises(ProtocolError, match="asked for log-probabilities and sent none"):
         run(ask(Endpoint(can=frozenset()), replace(WORDS, logprobs=True)))
+    with pytest.raises(ProtocolError, match="asked for the likeliest tokens and sent none"):
+        run(ask(Endpoint(can=frozenset({"logprobs"})), replace(WORDS, top_logprobs=5)))
 
 
 def test_an_error_object_in_the_stream() -> None:

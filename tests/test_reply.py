@@ -12,6 +12,8 @@ from ponder.types import Chunk, Message, Request, Usage
 
 ASKED = Request((Message("user", "Say the days."),))
 
+TOP = Request(ASKED.messages, top_logprobs=2)
+
 
 def heard(*blocks: str, request: Request = ASKED, into: list[Chunk] | None = None) -> list[Chunk]:
     """All chunks of an event stream."""
@@ -59,6 +61,7 @@ def test_a_stream_that_cannot_be(blocks: list[str], words: str) -> None:
         ({"n": 2}, "choice 1, and was asked for 1"),
         ({"logprobs": {"content": [{"logprob": None}]}}, "Expected `float`, got `null`"),
         ({"logprobs": {"token_logprobs": [-1.0, 0.5]}}, "the log-probability 0.5"),
+        ({"request": TOP, "logprobs": {"content": [{"logprob": -1, "top_logprobs": [{"logprob": 7}]}]}}, "the log-probability 7"),
         ({"usage": counts(-1)}, "cannot be: -1 prompt tokens"),
         ({"usage": counts(9, -1)}, "-1 completion"),
         ({"usage": counts(9, 2, prompt_tokens_details={"cached_tokens": 10})}, "10 of them cached"),
@@ -127,6 +130,21 @@ def test_an_event_after_the_finish_that_says_nothing_new_is_no_fault() -> None:
 def test_thinking_from_every_place_it_may_stand(pieces: list[dict[str, str]]) -> None:
     chunks = heard(*(delta(**piece) for piece in pieces), delta(finish="stop"), DONE)
     assert ("".join(chunk.reasoning for chunk in chunks), "".join(chunk.text for chunk in chunks)) == ("hm", "hi")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"content": [{"logprob": -3, "top_logprobs": [{"logprob": value} for value in (-0.5, -1)]}, {"logprob": -1}]},
+        {"token_logprobs": [-3, -1], "top_logprobs": [{"drawn": -3, "b": -1, "a": -0.5}, None]},
+    ],
+    ids=["chat", "completions"],
+)
+def test_the_likeliest_tokens_are_as_many_as_asked_for_and_fall(sent: dict[str, Any]) -> None:
+    """Completions add the drawn token as one more; a place may come without any."""
+    [chunk] = whole(TOP, logprobs=sent)
+    assert (chunk.logprobs, chunk.top_logprobs) == ((-3, -1), ((-0.5, -1), ()))
+    assert whole(logprobs=sent)[0].top_logprobs == ()
 
 
 def test_after_a_prefix_nothing_is_taken_out_of_the_text() -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from ponder import budget, trace
+from ponder import budget, store, trace
 from ponder.budget import Budget
 from ponder.errors import AbilityMissing, BudgetExhausted, EndpointError, InputError
 from ponder.models.drawing import Drawing
 from ponder.models.sample import draws, sample
-from ponder.models.simulated import Simulated
+from ponder.models.simulated import ABLE, Simulated
 from ponder.types import Abilities, Chunk, Message, Request, Usage
+from scripted import After
 
 REQUEST = Request((Message("user", "simulated problem 3"),))
 ONE_BY_ONE = Abilities(continues=True, usage=True)
@@ -123,6 +124,7 @@ def test_many_draws_in_one_call_are_as_many_as_the_budget_has_room_for():
         (replace(REQUEST, prefix="step 1"), "continues"),
         (replace(REQUEST, logprobs=True), "logprobs"),
         (replace(REQUEST, prompt_logprobs=True), "prompt_logprobs"),
+        (replace(REQUEST, top_logprobs=20), "top_logprobs"),
     ],
 )
 def test_a_missing_ability_is_named_before_anything_is_spent(request_, ability):
@@ -208,3 +210,85 @@ def test_what_a_solve_has_drawn_already_is_given_again_at_no_cost(able):
     assert paid == sum(one.usage.completion for one in whole)
     asyncio.run(probed())
     assert model.tally.usage.completion == 2 * paid
+
+
+WATCHED = replace(REQUEST, watch=After(5), logprobs=True)
+
+
+@pytest.mark.parametrize("able", [ABLE, ONE_BY_ONE], ids=["many in a call", "one by one"])
+def test_a_watched_draw_is_the_plain_draw_cut_and_charged_for_what_it_produced(able):
+    """Five tokens of each; the same seeds, so the same words; every call ends alone, and nothing is left running."""
+    model = Simulated(abilities=replace(able, logprobs=True))
+    cut, used = draw(model, WATCHED, 7), model.tally.usage
+
+    async def singly():
+        return [one async for one in draws(model, replace(WATCHED, watch=None), range(7), abreast=lambda: 1)]
+
+    whole = asyncio.run(singly())
+    for one, other in zip(cut, whole, strict=True):
+        assert (one.finish_reason, one.cut, one.whole, one.error) == ("cancelled", True, True, None)
+        assert (one.usage.completion, one.logprobs, one.seconds < 1) == (5, other.logprobs[:5], True)
+        assert other.text.startswith(one.text)
+    assert sum((one.usage for one in cut), Usage()) == used == Usage(7, 7 * 3, 0, 7 * 5)
+
+
+def test_what_ends_by_itself_is_not_cut():
+    [plain] = draw(Simulated(), replace(WATCHED, watch=None, max_tokens=5))
+    [watched] = draw(Simulated(), replace(WATCHED, max_tokens=5))
+    assert (watched.text, watched.finish_reason, watched.cut) == (plain.text, "length", False)
+
+
+def test_a_draw_whose_model_does_not_count_is_charged_for_the_tokens_seen_until_it_is_cut():
+    chunks = [Chunk(f"{number} ", token_ids=(number,)) for number in range(9)]
+    [one] = draw(Scripted(*chunks), replace(WATCHED, logprobs=False))
+    assert (one.usage.completion, one.usage_source, one.text) == (5, "rule", "0 1 2 3 4 ")
+
+
+def test_a_cut_draw_is_replayed_as_what_it_is_and_never_as_a_whole_one(tmp_path):
+    """A bank with three cut draws: watched alike, they cost nothing; plain, or watched otherwise, the draws are made."""
+    kept, model = store.Store(tmp_path / "bank.sqlite"), Simulated(abilities=replace(ONE_BY_ONE, logprobs=True))
+    seen = trace.Trace()
+
+    async def main():
+        with store.keeping(kept):
+            with trace.tracing(trace.Trace()):
+                first = await sample(model, WATCHED, 3)
+            paid = model.tally.usage
+            with trace.tracing(seen), budget.spending(Budget()) as meter:
+                again = await sample(model, WATCHED, 3)
+                charged = meter.spent.tokens
+            assert model.tally.usage == paid
+            other = [await sample(model, replace(WATCHED, watch=watch), 3) for watch in (None, After(6))]
+        return first, again, charged, other
+
+    first, again, charged, (whole, later) = asyncio.run(main())
+    assert kept.count() == (9, 0)
+    assert [replace(one, replayed=False, event=None) for one in again] == [replace(one, event=None) for one in first]
+    assert charged == sum(one.usage.computed for one in first)
+    assert trace.usage(seen.events) == {"replayed": sum((one.usage for one in first), Usage())}
+    assert [one.finish_reason for one in (*whole, *later)] == ["stop"] * 3 + ["cancelled"] * 3
+    assert [one.usage.completion for one in later] == [6] * 3
+
+
+def test_a_draw_that_is_cancelled_under_a_watch_is_not_taken_for_a_cut_one(tmp_path):
+    kept, model = store.Store(tmp_path / "bank.sqlite"), Simulated(abilities=replace(ONE_BY_ONE, logprobs=True), latency=0.002)
+    endless = replace(WATCHED, watch=After(9999))
+
+    async def main():
+        with store.keeping(kept):
+            async with aclosing(draws(model, endless, range(4))) as stream:
+                async for _ in stream:
+                    break
+            complete, aborted = kept.count()
+            assert complete + aborted == 4
+            assert aborted > 0
+            return await sample(model, endless, 4)
+
+    assert [one.finish_reason for one in asyncio.run(main())] == ["stop"] * 4
+
+
+def test_the_likeliest_tokens_come_with_the_sample_where_they_were_asked_for():
+    for able in (ABLE, replace(ABLE, n=False)):
+        drawn = draw(Simulated(abilities=able), replace(REQUEST, top_logprobs=3), 2)
+        assert [[len(row) for row in one.top_logprobs] for one in drawn] == [[3] * one.usage.completion for one in drawn]
+    assert draw(Simulated())[0].top_logprobs is None

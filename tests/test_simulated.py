@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ponder.errors import EndpointError, InputError
-from ponder.models.simulated import Fault, Simulated, final_answer
+from ponder.models.simulated import VOCABULARY, Fault, Simulated, final_answer
 from ponder.tasks.simulated import problems, simulated
 from ponder.types import Chunk, Message, Problem, Request, Sample, Usage
 from ponder.verifiers.simulated import Imperfect, Judge, Process
@@ -224,6 +224,17 @@ def test_confidence_correlates_with_correctness(confidence: float) -> None:
     assert correlation(right, sure) == pytest.approx(confidence, abs=0.1)
 
 
+def test_the_likeliest_tokens_share_what_the_drawn_one_leaves() -> None:
+    """p = exp(logprob), every other of V tokens (1-p)/(V-1); uniform, p = 1/V, where the drawn one is like the others."""
+    drawn = stream(Simulated(), ask(logprobs=True, top_logprobs=3))
+    for chunk in drawn:
+        [logprob], [top] = chunk.logprobs, chunk.top_logprobs
+        other = log((1 - exp(logprob)) / (VOCABULARY - 1))
+        assert top == pytest.approx((logprob, other, other))
+    assert [replace(chunk, top_logprobs=()) for chunk in drawn] == stream(Simulated(), ask(logprobs=True))
+    assert stream(Simulated(), ask(top_logprobs=3))[0].top_logprobs == drawn[0].top_logprobs
+
+
 def test_a_prefix_scores_as_it_did_when_it_was_drawn() -> None:
     model = Simulated()
     drawn = stream(model, ask(logprobs=True))
@@ -244,6 +255,7 @@ requests = some.builds(
     stop=some.sampled_from([(), ("\n",), ("t\nste",), ("right", "wrong"), ("answer",), ("absent",)]),
     temperature=some.sampled_from([0.0, 0.7]),
     logprobs=some.booleans(),
+    top_logprobs=some.sampled_from([0, 2]),
     n=some.integers(1, 3),
 )
 
@@ -282,6 +294,7 @@ def test_every_token_is_counted_and_limits_are_obeyed(request: Request) -> None:
         if own[-1].stop is None:
             assert spent == len(text.split())
         assert all(len(chunk.logprobs) == request.logprobs * len(chunk.token_ids) for chunk in own)
+        assert all(len(chunk.top_logprobs) == bool(request.top_logprobs) * len(chunk.token_ids) for chunk in own)
 
 
 def test_a_stop_string_takes_the_text_before_it_and_names_itself() -> None:

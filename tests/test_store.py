@@ -4,6 +4,7 @@ import asyncio
 import re
 import sqlite3
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from ponder.models.sample import draws, sample
 from ponder.models.simulated import Simulated
 from ponder.store import Store, draw_seed, key
 from ponder.types import Abilities, Message, Request
+from scripted import After
 
 REQUEST = Request((Message("user", "simulated problem 3"),))
 ONE_BY_ONE = Abilities(continues=True, usage=True)
@@ -61,10 +63,22 @@ def test_the_key_holds_all_that_shapes_the_answer_and_nothing_else():
             {"until": re.compile("\n+")},
             {"until": re.compile("\n+", re.MULTILINE)},
             {"seed": 1},
+            {"top_logprobs": 20},
+            {"watch": After(3)},
+            {"watch": After(4)},
         )
     ]
     keys = {base, key(Simulated(accuracy=0.9), REQUEST), *(key(model, request) for request in changed)}
     assert len(keys) == len(changed) + 2
+
+
+def test_banks_from_before_a_wish_was_known_stay_good():
+    """The keys that these requests had before there were `top_logprobs` and `watch`."""
+    asked = [Request((Message("user", "simulated problem 3"),))]
+    asked.append(Request((Message("user", "x"),), until=re.compile("\n+"), logprobs=True))
+    found = [key(SimpleNamespace(fingerprint="a model"), request) for request in asked]
+    assert found == ["9566a3e310fdc2b82d8d297f5cc1811e", "43ed65c83f1196cf76c1ef56446115a8"]
+    assert Simulated().fingerprint == "0cfe9964c6de6386"
 
 
 def test_seeds_of_draws_are_spread_and_pure():

@@ -43,10 +43,13 @@ def draw_seed(content_key: str, index: int) -> int:
 
 
 def _content(request: Request) -> dict[str, Any]:
-    """What shapes the answer. `until` is in it only where there is one: so banks from before there was any stay good."""
-    content: dict[str, Any] = msgspec.to_builtins(replace(request, n=1, until=None))
-    del content["until"]
-    return content if request.until is None else content | {"until": [request.until.pattern, request.until.flags]}
+    """What shapes the answer. What came later is in it only where it is asked for: so banks from before there was any stay good."""
+    content: dict[str, Any] = msgspec.to_builtins(replace(request, n=1, until=None, watch=None))
+    del content["until"], content["top_logprobs"], content["watch"]
+    until = {} if request.until is None else {"until": [request.until.pattern, request.until.flags]}
+    top = {"top_logprobs": request.top_logprobs} if request.top_logprobs else {}
+    watch = {"watch": repr(request.watch)} if request.watch else {}
+    return content | until | top | watch
 
 
 class Store:
@@ -71,7 +74,6 @@ class Store:
 
     def put(self, content_key: str, model: str, request: Request, sample: Sample) -> None:
         """Commit one draw. A completed draw that is there already stays as it was."""
-        complete = sample.error is None and sample.finish_reason in ("stop", "length")
         try:
             self._db.execute("BEGIN")
             self._db.execute(
@@ -79,7 +81,7 @@ class Store:
             )
             self._db.execute(
                 "INSERT OR IGNORE INTO sample (key, draw, complete, body) VALUES (?, ?, ?, ?)",
-                (content_key, sample.index, complete, msgspec.json.encode(replace(sample, event=None))),
+                (content_key, sample.index, sample.whole, msgspec.json.encode(replace(sample, event=None))),
             )
             self._db.execute("COMMIT")
         except sqlite3.Error as error:

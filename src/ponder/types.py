@@ -73,9 +73,10 @@ class Request:
     """One draw, or `n` draws in one call where `Abilities.n` says that the model can.
 
     `prefix` is the assistant's text so far: the model continues it. `seed` is the draw's own seed, and `temperature` 0 is greedy.
-    `logprobs` asks for the log-probability of every sampled token, `prompt_logprobs` for those of the prompt (with the prefix).
-    `until` ends the draw as a stop string does, before its first match that is not empty at the very beginning; `models.drawing`
-    looks for it, and no model needs to know of it.
+    `logprobs` asks for the log-probability of every sampled token, `prompt_logprobs` for those of the prompt (with the prefix),
+    `top_logprobs` for those of so many likeliest tokens at each place of the draw.
+    `until` ends the draw as a stop string does, before its first match that is not empty at the very beginning, and `watch` where
+    it says so; `models.drawing` looks for both, and no model needs to know of them. A watch changes nothing but the end.
     """
 
     messages: tuple[Message, ...]
@@ -89,6 +90,8 @@ class Request:
     prompt_logprobs: bool = False
     n: int = 1
     until: re.Pattern[str] | None = None
+    top_logprobs: int = 0
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,12 @@ class Chunk:
     finish_reason: FinishReason | None = None
     stop: str | None = None
     usage: Usage | None = None
+    top_logprobs: tuple[tuple[float, ...], ...] = ()
+
+
+Watch = Callable[[], Callable[[Chunk], bool]]
+"""What looks at a draw while it streams, and may end it: called once for each draw, it gives a function that is shown the draw's
+chunks as they come, and says whether to cut it there. A frozen dataclass: the store knows it by its `repr`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +124,11 @@ class Sample:
     """One finished draw. A draw that failed or was cut is a sample too, with `error` or `finish_reason` saying so.
 
     `text` excludes `prefix` and `stop`, which is the stop string or what `until` has matched; `token_ids` and `logprobs` are those
-    of all that was produced. `seconds` is the draw's latency; `share` its part of the model's busy time (the shares of concurrent
-    draws add up to the wall time). `usage_source` is `model` when the model counted, `rule` when a stated rule did (tokens seen one
-    by one), `reserved` when nobody did and the most it can have cost was charged. `replayed` marks a draw that came from the store;
-    `event` is the draw's event in the trace.
+    of all that was produced; `top_logprobs` has a row for each, the likeliest first. `seconds` is the draw's latency; `share` its
+    part of the model's busy time (the shares of concurrent draws add up to the wall time). `usage_source` is `model` when the model
+    counted, `rule` when a stated rule did (tokens seen one by one), `reserved` when nobody did and the most it can have cost was
+    charged. `replayed` marks a draw that came from the store; `event` is the draw's event in the trace. `cut`: the request's
+    `watch` ended it, and its `finish_reason` is `cancelled`.
     """
 
     text: str
@@ -137,6 +147,13 @@ class Sample:
     error: str | None = None
     replayed: bool = False
     event: int | None = None
+    top_logprobs: tuple[tuple[float, ...], ...] | None = None
+    cut: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """It came to its end, its own or where its watch cut it: the same request would give the same again."""
+        return self.error is None and (self.cut or self.finish_reason in ("stop", "length"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +210,7 @@ class Abilities:
 
     `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens, itself or, for what it does
     not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer. `names_stop`: says which
-    stop string ended a draw, so that this is told from an end of the model's own.
+    stop string ended a draw, so that this is told from an end of the model's own. `top_logprobs`: says which tokens were likeliest.
     """
 
     continues: bool = False
@@ -206,6 +223,7 @@ class Abilities:
     usage_source: Literal["model", "rule"] = "model"
     thinking: bool = False
     names_stop: bool = field(default=True, repr=False)  # not in a simulated model's fingerprint: the answers stay the same
+    top_logprobs: bool = field(default=False, repr=False)
 
 
 class Model(Protocol):

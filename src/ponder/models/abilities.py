@@ -1,6 +1,6 @@
 """What an endpoint can really do, found out by asking: a status of 200 proves nothing, so every check looks for the effect.
 
-vLLM only logs the fields that it does not know, Ollama answers one choice whatever `n` is, many take a seed and ignore it. Nine
+vLLM only logs the fields that it does not know, Ollama answers one choice whatever `n` is, many take a seed and ignore it. Ten
 calls of at most 32 tokens tell; what they found is kept under the cache folder, by API, URL and model, with the date.
 """
 
@@ -24,7 +24,7 @@ WEEK = Request(
     temperature=1.0,  # OpenAI's reasoning models refuse any other
 )
 WORDS = replace(WEEK, messages=(Message("user", "Write a list of random English words."),), seed=1)
-EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True)
+EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Heard:
     texts: list[str]
     thoughts: list[str]
     logprobs: int = 0
+    top_logprobs: int = 0
     prompt_logprobs: int = 0
     finish_reason: FinishReason | None = None
     stop: str | None = None
@@ -54,6 +55,7 @@ class Heard:
         self.texts[chunk.choice] += chunk.text
         self.thoughts[chunk.choice] += chunk.reasoning
         self.logprobs += len(chunk.logprobs)
+        self.top_logprobs += sum(map(len, chunk.top_logprobs))
         self.prompt_logprobs += len(chunk.prompt_logprobs)
         self.finish_reason = chunk.finish_reason
         self.stop = chunk.stop
@@ -114,6 +116,7 @@ async def _find(model: Chat) -> Finding:
         continued = await _ask(bold, replace(WEEK, prefix="Monday, Tuesday, Wednes"))
         stopped = await _ask(bold, replace(WEEK, stop=(",", " ")))
         spoken = await _ask(bold, replace(WEEK, logprobs=True, max_tokens=8))
+        ranked = await _ask(bold, replace(WEEK, top_logprobs=20, max_tokens=8))
         scored = await _ask(bold, replace(WEEK, prompt_logprobs=True, max_tokens=8))
         several = await _ask(bold, replace(WORDS, n=3))
         seeded = [await _ask(bold, replace(WORDS, seed=seed)) for seed in (1, 1, 2)]
@@ -129,6 +132,7 @@ async def _find(model: Chat) -> Finding:
         usage=usage is not None,
         thinking=any(one is not None and any(one.thoughts) for one in (plain, stopped, several, *seeded)),
         names_stop=stopped is not None and stopped.stop is not None,
+        top_logprobs=ranked is not None and ranked.top_logprobs > ranked.logprobs,
     )
     overhead = bold.dialect.overhead if usage is None else usage.prompt  # the probe's own words are in it: a bound
     date = datetime.now(UTC).isoformat(timespec="seconds")

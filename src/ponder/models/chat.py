@@ -24,6 +24,7 @@ PROBE = "if the endpoint can do it after all, probe it (`ponder.models.abilities
 ADVICE = {
     "continues": f"serve the model with vLLM, SGLang or llama-server, or take a strategy that needs no prefix; {PROBE}",
     "logprobs": f"take a strategy or verifier that needs no log-probabilities; {PROBE}",
+    "top_logprobs": f"take a strategy or verifier that needs no log-probabilities of other tokens; {PROBE}",
     "prompt_logprobs": f"serve the model with vLLM, or score with an embedded engine; {PROBE}",
     "n": f"make one call a draw; {PROBE}",
     "stop": f"leave `stop` out and cut the text afterwards; {PROBE}",
@@ -120,6 +121,7 @@ class Chat:
             (request.prefix, able.continues, "continues"),
             (request.logprobs, able.logprobs, "logprobs"),
             (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs"),
+            (request.top_logprobs, able.top_logprobs, "top_logprobs"),
             (request.n > 1, able.n, "n"),
             (request.stop, able.stop, "stop"),
         ):

@@ -23,9 +23,11 @@ class Choice:
     reasoning: list[str] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    top_logprobs: list[tuple[float, ...]] = field(default_factory=list)
     prompt_logprobs: tuple[float | None, ...] = ()
     finish_reason: FinishReason | None = None
     stop: str | None = None
+    cut: bool = False
     searched: int = 0
 
     def add(self, chunk: Chunk) -> None:
@@ -33,6 +35,7 @@ class Choice:
         self.reasoning.append(chunk.reasoning)
         self.token_ids.extend(chunk.token_ids)
         self.logprobs.extend(chunk.logprobs)
+        self.top_logprobs.extend(chunk.top_logprobs)
         self.prompt_logprobs = self.prompt_logprobs or chunk.prompt_logprobs
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.stop = chunk.stop or self.stop
@@ -55,7 +58,7 @@ class Choice:
     @property
     def counted(self) -> int:
         """Tokens seen one by one, where the model shows them."""
-        return max(len(self.token_ids), len(self.logprobs))
+        return max(len(self.token_ids), len(self.logprobs), len(self.top_logprobs))
 
     @property
     def length(self) -> int:
@@ -76,16 +79,20 @@ class Drawing:
         self._seen = 0
 
     async def run(self, model: Model, request: Request) -> None:
-        """Read the stream to its end, or that of a single draw to where `request.until` ends it.
+        """Read the stream to its end, or that of a single draw to where `request.until` or `request.watch` ends it.
 
         What the model cannot answer is the draws' error: a bad sample is data, not a crash.
         """
         self.started, self._source = True, model.abilities.usage_source
+        watching = request.watch() if request.watch else None
         try:
             async with aclosing(model.stream(request)) as stream:
                 async for chunk in stream:
                     self._add(chunk)
                     if request.until is not None and self.choices[0].ends(request.until):
+                        break
+                    if watching is not None and watching(chunk) and chunk.finish_reason is None:
+                        self.choices[0].finish_reason, self.choices[0].cut = "cancelled", True
                         break
             if any(choice.finish_reason is None for choice in self.choices):
                 raise ProtocolError(f"`{model.name}` ended its stream without saying why it finished; the draw cannot be trusted")
@@ -114,7 +121,9 @@ class Drawing:
                 token_ids=tuple(choice.token_ids),
                 logprobs=tuple(choice.logprobs) if request.logprobs else None,
                 prompt_logprobs=choice.prompt_logprobs if request.prompt_logprobs else None,
+                top_logprobs=tuple(choice.top_logprobs) if request.top_logprobs else None,
                 stop=choice.stop,
+                cut=choice.cut,
                 seconds=round(seconds, 6),
                 share=round(share, 9),
                 error=None if self.error is None else str(self.error),

@@ -1,6 +1,6 @@
 """One call's bytes become chunks, and the chunks must add up: no input or output happens here, so every split can be tested."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ponder.errors import ProtocolError
@@ -27,6 +27,7 @@ class Draft:
     thoughts: Thoughts | None
     spoke: bool = False
     counted: int = 0
+    ranked: bool = False
     finished: bool = False
 
 
@@ -130,6 +131,8 @@ class Reply:
             reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
         spoken = logprobs(choice.logprobs, self.who)
         draft.counted += len(spoken)
+        top = top_logprobs(choice.logprobs, self.request.top_logprobs, self.who)
+        draft.ranked = draft.ranked or any(top)
         return Chunk(
             text=text,
             choice=choice.index,
@@ -138,6 +141,7 @@ class Reply:
             prompt_logprobs=prompt_logprobs(choice, payload),
             finish_reason=FINISHES.get(choice.finish_reason, "error") if choice.finish_reason else None,
             stop=choice.stop,
+            top_logprobs=top,
         )
 
     def _fault(self) -> str | None:
@@ -147,6 +151,8 @@ class Reply:
             return f"counts {self._usage.completion} completion tokens, and sent at least {least}: its bill cannot be trusted"
         if self.request.logprobs and any(draft.spoke and not draft.counted for draft in self._drafts):
             return "was asked for log-probabilities and sent none: probe it again, or take a strategy that needs none"
+        if self.request.top_logprobs and any(draft.spoke and not draft.ranked for draft in self._drafts):
+            return "was asked for the likeliest tokens and sent none: probe it again, or take a strategy that needs none"
         return None
 
 
@@ -162,7 +168,22 @@ def logprobs(sent: wire.Logprobs | None, who: str) -> tuple[float, ...]:
     """Natural log-probabilities of the tokens; ProtocolError if one is above 0 (rounding apart)."""
     if sent is None:
         return ()
-    values = sent.token_logprobs or [token.logprob for token in sent.content or ()]
+    return _sound(sent.token_logprobs or [token.logprob for token in sent.content or ()], who)
+
+
+def top_logprobs(sent: wire.Logprobs | None, count: int, who: str) -> tuple[tuple[float, ...], ...]:
+    """Those of the `count` likeliest tokens at each place, falling; none if none were asked for. Errors as in `logprobs`.
+
+    Some endpoints add the drawn token where it is not among them.
+    """
+    if sent is None or not count:
+        return ()
+    places = [list((place or {}).values()) for place in sent.top_logprobs or ()]
+    places = places or [[token.logprob for token in place.top_logprobs or ()] for place in sent.content or ()]
+    return tuple(_sound(sorted(place, reverse=True)[:count], who) for place in places)
+
+
+def _sound(values: Sequence[float], who: str) -> tuple[float, ...]:
     wrong = next((value for value in values if not value <= 1e-3), None)
     if wrong is not None:
         raise ProtocolError(f"`{who}` sent the log-probability {wrong}, which none can be: its figures cannot be trusted")

@@ -50,7 +50,8 @@ async def draws(
     only when the next sample is asked for.
     """
     _require(model, request)
-    batched = abreast is None and model.abilities.n and request.until is None  # those that `until` ends are ended one by one
+    singly = abreast or request.until or request.watch  # what ends before its time is ended one by one
+    batched = model.abilities.n and not singly
     calls = deque(_calls(model, request, list(indices), role, parent, batched))
     refusal: BudgetExhausted | None = None
     async with aclosing(sliding(calls, abreast or (lambda: 2 * model.concurrency))) as finished:
@@ -120,6 +121,7 @@ def _require(model: Model, request: Request) -> None:
         (request.prefix, able.continues, "continues", "it cannot go on from a given text; take a strategy that needs no prefix"),
         (request.stop, able.stop, "stop", "it cannot end at a given text; take a task without stop strings"),
         (request.logprobs, able.logprobs, "logprobs", "it gives no log-probabilities; take a verifier that needs none"),
+        (request.top_logprobs, able.top_logprobs, "top_logprobs", "it gives none of other tokens; take the drawn tokens' own"),
         (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs", "it cannot score a given text; use an engine that can"),
     ):
         if needed and not has:
@@ -176,7 +178,8 @@ async def _replay(model: Model, request: Request, key: str, kept: Sample, role: 
 
 async def _call(model: Model, request: Request, key: str, indices: Sequence[int], role: str, parent: int | None) -> list[Sample]:
     """One call of the model for the draws `indices`, from reservation to settlement."""
-    request = replace(request, n=len(indices), seed=store.draw_seed(key, indices[0]))
+    law = store.key(model, replace(request, watch=None)) if request.watch else key  # a watched draw is the same, up to its end
+    request = replace(request, n=len(indices), seed=store.draw_seed(law, indices[0]))
     meter, worst = budget.current(), _worst(model, request)
     reserved = _charge(model, worst)
     drawing, stay = Drawing(indices, worst), Stay()
@@ -232,7 +235,7 @@ def _record(model: Model, sample: Sample, role: str, parent: int | None, **more:
 
 def _remember(key: str, sample: Sample) -> Sample:
     """The sample, which this solve will not draw again if it is whole."""
-    if sample.finish_reason in ("stop", "length"):
+    if sample.whole:
         _made.setdefault(trace.current().root, {})[key, sample.index] = sample
     return sample
 

@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import accumulate, zip_longest
-from math import exp, sqrt
+from math import exp, expm1, log, sqrt
 from random import Random
 from typing import Literal
 from zlib import crc32
@@ -34,7 +34,8 @@ OPEN_STEP = re.compile(r"step( \d+\b| *$)")
 ANSWER = re.compile(r"\banswer:?\s+(\S+)", re.IGNORECASE)
 ASKED = re.compile(r"\banswer:?\s*$", re.IGNORECASE)
 
-ABLE = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True)
+ABLE = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True)
+VOCABULARY = 32_000
 
 
 def dice(*key: object) -> Random:
@@ -73,7 +74,8 @@ class Simulated:
     draw is one new answer: a wrong one is mended with probability `fixes`, a right one spoilt with probability `breaks`.
 
     A step has `words` tokens in the median, lognormal with log-deviation `spread`, `longer` times as many if it is wrong, and
-    never fewer than 4. `confidence` is the correlation between correctness and ln(-log-probability), negated, at p = .5.
+    never fewer than 4. `confidence` is the correlation between correctness and ln(-log-probability), negated, at p = .5; the rest
+    of the probability is shared equally by `VOCABULARY` - 1 other tokens, so that the likeliest ones show the same confidence.
     Temperature 0 goes for the most likely answer; every other temperature and every `top_p` sample the same law.
 
     With `block`, a request that has a prefix finds all whole blocks of its prompt but the last token cached. `latency` is in
@@ -203,6 +205,7 @@ class Simulated:
                 choice=choice,
                 token_ids=(crc32(tokens[i].encode()),),
                 logprobs=(logprobs[i],) if request.logprobs else (),
+                top_logprobs=(_likeliest(logprobs[i], request.top_logprobs),) if request.top_logprobs else (),
             )
             for i in range(count)
         ] or [Chunk(choice=choice)]
@@ -215,13 +218,14 @@ class Simulated:
         """The tokens from the prefix to the end of the solution, and their log-probabilities."""
         question = _question(request.messages)
         begun, lines = self._lines(request, choice)
+        scored = request.logprobs or request.top_logprobs
         tokens: list[str] = []
         logprobs: list[float] = []
         for number, line in enumerate(lines, 1):
             visible = line.removeprefix(begun) if number == 1 else line
             words = re.findall(r"\s*\S+\s*", visible + "\n" * (number < len(lines)))
             tokens += words
-            logprobs += [self._logprob(question, line) if request.logprobs else 0.0] * len(words)
+            logprobs += [self._logprob(question, line) if scored else 0.0] * len(words)
         if not begun and request.prefix and not request.prefix[-1].isspace():
             tokens[0] = "\n" + tokens[0]
         return tokens, logprobs
@@ -315,6 +319,12 @@ def _answered(request: Request) -> str | None:
 
 def _glue(line: str, word: str) -> str:
     return line + (" " if line and not line[-1].isspace() else "") + word
+
+
+def _likeliest(drawn: float, count: int) -> tuple[float, ...]:
+    """The log-probabilities of the `count` likeliest of `VOCABULARY` tokens, falling, where all but the drawn one are alike."""
+    other = log(-expm1(drawn) / (VOCABULARY - 1))
+    return tuple(sorted([drawn, *[other] * count], reverse=True)[:count])
 
 
 def _ending(tokens: Sequence[str], request: Request) -> tuple[int, int, FinishReason, str | None]:

@@ -41,9 +41,15 @@ class Logprob(msgspec.Struct, gc=False):
     logprob: float
 
 
+class Place(msgspec.Struct, gc=False):
+    logprob: float
+    top_logprobs: list[Logprob] | None = None
+
+
 class Logprobs(msgspec.Struct):
-    content: list[Logprob] | None = None  # chat
+    content: list[Place] | None = None  # chat
     token_logprobs: list[float] | None = None  # completions
+    top_logprobs: list[dict[str, float] | None] | None = None  # completions
 
 
 class Choice(msgspec.Struct):
@@ -135,8 +141,10 @@ def body(request: Request, model: str, api: Api, abilities: Abilities, dialect: 
         fields |= _chat(request) | {dialect.limit: request.max_tokens}
     else:
         fields |= {"prompt": prompt(request), "max_tokens": request.max_tokens}
-    if request.logprobs:
-        fields["logprobs"] = True if api == "chat" else 1
+    if request.logprobs or request.top_logprobs:
+        fields["logprobs"] = True if api == "chat" else request.top_logprobs or 1
+    if request.top_logprobs and api == "chat":
+        fields["top_logprobs"] = request.top_logprobs
     if request.prompt_logprobs:
         fields["prompt_logprobs"] = 0  # none besides the prompt's own tokens
     if request.top_p != 1.0:
