@@ -1,5 +1,6 @@
 """How sure a share is."""
 
+from math import comb
 from statistics import NormalDist
 
 from ponder.errors import InputError
@@ -14,3 +15,13 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     centre = (rate + z * z / (2 * n)) / scale
     half = z / scale * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def ahead(first: int, second: int) -> float:
+    """The probability that who has `first` of two answers' votes is the likelier one: 1 - I_.5(first + 1, second + 1).
+
+    The Beta posterior under a uniform prior, as a binomial tail: P(Binomial(first + second + 1, 1/2) <= first). Source:
+    Aggarwal et al. 2023 (Adaptive-Consistency).
+    """
+    trials = first + second + 1
+    return float(sum(comb(trials, count) for count in range(first + 1)) / (1 << trials))

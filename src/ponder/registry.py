@@ -77,12 +77,12 @@ class Registry(Generic[T]):
         return f"there is no {self.noun} called `{name}`; {advice}"
 
 
-def split(specs: str) -> list[str]:
-    """The parts between commas that stand in no brackets: `a,b(n=2,m=3)` has two."""
+def split(specs: str, mark: str = ",") -> list[str]:
+    """The parts between commas, or another mark, that stand in no brackets: `a,b(n=2,m=3)` has two."""
     parts, depth = [""], 0
     for character in specs:
         depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
+        if character == mark and depth == 0:
             parts.append("")
         else:
             parts[-1] += character

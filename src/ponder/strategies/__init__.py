@@ -113,6 +113,7 @@ registry: Registry[Strategy] = Registry(
         "lats": "ponder.strategies.mcts:lats",
         "tree-of-thoughts": "ponder.strategies.tree_of_thoughts:tree_of_thoughts",
         "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
+        "cascade": "ponder.strategies.cascade:cascade",
         "codet": "ponder.strategies.codet:codet",
         "plan-search": "ponder.strategies.plan_search:plan_search",
         "knockout": "ponder.strategies.tournament:knockout",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
@@ -12,10 +11,10 @@ from random import Random
 from ponder import answers, trace
 from ponder.errors import InputError, ModelError
 from ponder.mixed import predict
-from ponder.models.catalog import opened
 from ponder.strategies import strategy
 from ponder.strategies.attempts import IMPROVE
 from ponder.strategies.draw import answer, undecided
+from ponder.strategies.others import others
 from ponder.strategies.steps import Path, check, draw_steps, score_paths, solution
 from ponder.thompson import Arms, Moments, Posterior, beta, gaussian
 from ponder.tree import Tree, back_up, expand, lineage
@@ -115,12 +114,11 @@ async def ab_mcts(
     """
     if posterior not in _POSTERIORS:
         raise InputError(f"`posterior` is one of {', '.join(_POSTERIORS)}, and not {posterior!r}")
-    if model.name in also.split("+"):
-        raise InputError(f"`also` names `{model.name}`, which draws already; name other models, joined by +")
     check("last", at_once=at_once)
-    async with AsyncExitStack() as stack:
-        others = {name: await stack.enter_async_context(opened(name)) for name in also.split("+") if name}
-        team = Team({model.name: model} | others, _POSTERIORS[posterior](), Random(trace.current().seed))
+    async with others(also) as several:
+        if model.name in several:
+            raise InputError(f"`also` names `{model.name}`, which draws already; name other models, joined by +")
+        team = Team({model.name: model} | several, _POSTERIORS[posterior](), Random(trace.current().seed))
         adaptive = Adaptive(mixed if posterior == "mixed" else aggregated(team.posterior), team.rng)
         return await _grow(problem, team, verifier, adaptive, n, at_once)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from ponder import trace
 from ponder.errors import ModelError
-from ponder.models.catalog import opened
 from ponder.models.sample import together
 from ponder.strategies import strategy
 from ponder.strategies.consensus import plurality
 from ponder.strategies.draw import draw
+from ponder.strategies.others import others
 from ponder.strategies.steps import check
 from ponder.types import Answer, Candidate, Message, Model, Problem
 
@@ -33,8 +32,8 @@ async def mixture_of_agents(problem: Problem, model: Model, *, n: int = 6, layer
     check("last", layers=layers)
     made: list[Candidate] = []
     newest: list[Candidate] = []
-    async with AsyncExitStack() as stack:
-        models = [model, *[await stack.enter_async_context(opened(name)) for name in also.split("+") if name]]
+    async with others(also) as several:
+        models = [model, *several.values()]
         for layer in range(layers):
             last = layer == layers - 1
             newest = await _propose(_told(problem, newest), [model] if last else models, 1 if last else n, made) or newest
