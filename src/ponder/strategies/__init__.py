@@ -113,6 +113,7 @@ registry: Registry[Strategy] = Registry(
         "lats": "ponder.strategies.mcts:lats",
         "tree-of-thoughts": "ponder.strategies.tree_of_thoughts:tree_of_thoughts",
         "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
+        "deepconf": "ponder.strategies.deepconf:deepconf",
         "cascade": "ponder.strategies.cascade:cascade",
         "codet": "ponder.strategies.codet:codet",
         "plan-search": "ponder.strategies.plan_search:plan_search",
@@ -126,6 +127,8 @@ registry: Registry[Strategy] = Registry(
         "reflexion": "ponder.strategies.reflexion:reflexion",
         "revise": "ponder.strategies.revise:revise",
         "think": "ponder.strategies.think:think",
+        "retrieve": "ponder.strategies.retrieve:retrieve",
+        "knowledge-guard": "ponder.policy.knowledge:knowledge_guard",
     },
 )
 
