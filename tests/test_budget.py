@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -132,6 +133,11 @@ _STRATEGIES = [name for name, one in registry.all().items() if one.run.__module_
 _FAULTS = ("refuse", "break", "cut", "silent")
 
 
+def reading(strategy):
+    """The folder for a strategy that reads one: this project's own pages, some of which speak of simulated problems."""
+    return {"folder": str(Path(__file__).parent.parent / "docs")} if "folder" in strategy.parameters else {}
+
+
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(
     name=st.sampled_from(_STRATEGIES),
@@ -160,7 +166,13 @@ def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, f
     limits = Budget(tokens, None if cents is None else cents / 100, None, calls)
     verifier = Process(model.chance) if "continues" in strategy.needs else Imperfect(problem.task.verifier)
     settings = {"beams": {"beams": 2 * n, "width": 2}, None: {}}.get(strategy.size, {strategy.size: n})
-    settings |= {"model": model, "strategy": name, "verifier": verifier, "budget": limits, "max_tokens": max_tokens}
+    settings |= reading(strategy) | {
+        "model": model,
+        "strategy": name,
+        "verifier": verifier,
+        "budget": limits,
+        "max_tokens": max_tokens,
+    }
     with suppress(BudgetExhausted, ModelError, VerifierError):
         asyncio.run(solve(problem, seed=seed, **settings))
     used = model.tally.usage
@@ -192,7 +204,9 @@ def cancelled(name, tokens):
     verifier = Process(model.chance) if "continues" in registry.get(name).needs else Imperfect(problem.task.verifier)
 
     async def main():
-        running = asyncio.ensure_future(solve(problem, model=model, strategy=name, verifier=verifier))
+        running = asyncio.ensure_future(
+            solve(problem, model=model, strategy=name, verifier=verifier, **reading(registry.get(name)))
+        )
         while model.tally.completion < tokens and not running.done():
             await asyncio.sleep(0.001)
         ended, began = running.done(), time.perf_counter()
