@@ -13,7 +13,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "ponder"
 # a task in a user's words.
 LAYERS = (
     ("types", "errors"),
-    ("registry", "budget", "trace", "store", "answers", "search", "tree", "thompson", "mixed", "config", "separator", "proportion"),
+    ("registry", "budget", "trace", "store", "answers", "search", "tree", "thompson", "mixed"),
+    ("config", "separator", "proportion"),
+    ("cache",),
     ("models", "verifiers", "cost"),
     ("tasks",),
     ("strategies",),

@@ -4,16 +4,11 @@ vLLM only logs the fields that it does not know, Ollama answers one choice whate
 calls of at most 32 tokens tell; what they found is kept under the cache folder, by API, URL and model, with the date.
 """
 
-import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-import msgspec
-
-from ponder.config import cache_path
-from ponder.errors import EndpointError, InputError, ProtocolError
+from ponder import cache
+from ponder.errors import EndpointError, ProtocolError
 from ponder.models.chat import Chat
 from ponder.models.wire import Api, Dialect
 from ponder.types import Abilities, Chunk, FinishReason, Message, Request, Usage
@@ -75,37 +70,17 @@ async def probe(model: Chat, *, refresh: bool = False) -> Abilities:
     """
     if refresh or recall(model) is None:
         finding = await _find(model)
-        _keep(model, finding)
+        cache.keep("abilities", model.fingerprint, finding)
         model.abilities, model.dialect = finding.abilities, finding.dialect
     return model.abilities
 
 
 def recall(model: Chat) -> Finding | None:
     """Let `model` do what an earlier probe found out, without a call; None if there was none, or its record cannot be read."""
-    try:
-        finding = msgspec.json.decode(_path(model).read_bytes(), type=Finding)
-    except (OSError, msgspec.DecodeError):
-        return None
-    model.abilities, model.dialect = finding.abilities, finding.dialect
+    finding = cache.recall("abilities", model.fingerprint, Finding)
+    if finding is not None:
+        model.abilities, model.dialect = finding.abilities, finding.dialect
     return finding
-
-
-def _path(model: Chat) -> Path:
-    return cache_path() / "abilities" / f"{hashlib.sha256(model.fingerprint.encode()).hexdigest()[:16]}.json"
-
-
-def _keep(model: Chat, finding: Finding) -> None:
-    path = _path(model)
-    draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(finding)))
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"what was found out about `{model.name}` cannot be kept in {path.parent}: {error.strerror}; "
-            f"set PONDER_CACHE_DIR to a folder that can be written"
-        ) from error
 
 
 async def _find(model: Chat) -> Finding:
