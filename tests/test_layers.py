@@ -20,7 +20,7 @@ LAYERS = (
     ("tasks",),
     ("strategies",),
     ("policy",),
-    ("solve",),
+    ("solve", "batch"),
     ("lab", "train"),
     ("live",),
     ("show",),
