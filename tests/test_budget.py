@@ -166,13 +166,8 @@ def test_a_budget_is_never_exceeded(name, n, tokens, calls, cents, max_tokens, f
     limits = Budget(tokens, None if cents is None else cents / 100, None, calls)
     verifier = Process(model.chance) if "continues" in strategy.needs else Imperfect(problem.task.verifier)
     settings = {"beams": {"beams": 2 * n, "width": 2}, None: {}}.get(strategy.size, {strategy.size: n})
-    settings |= reading(strategy) | {
-        "model": model,
-        "strategy": name,
-        "verifier": verifier,
-        "budget": limits,
-        "max_tokens": max_tokens,
-    }
+    settings |= {"model": model, "strategy": name, "verifier": verifier, "budget": limits, "max_tokens": max_tokens}
+    settings |= reading(strategy)
     with suppress(BudgetExhausted, ModelError, VerifierError):
         asyncio.run(solve(problem, seed=seed, **settings))
     used = model.tally.usage
@@ -204,9 +199,8 @@ def cancelled(name, tokens):
     verifier = Process(model.chance) if "continues" in registry.get(name).needs else Imperfect(problem.task.verifier)
 
     async def main():
-        running = asyncio.ensure_future(
-            solve(problem, model=model, strategy=name, verifier=verifier, **reading(registry.get(name)))
-        )
+        settings = {"model": model, "strategy": name, "verifier": verifier} | reading(registry.get(name))
+        running = asyncio.ensure_future(solve(problem, **settings))
         while model.tally.completion < tokens and not running.done():
             await asyncio.sleep(0.001)
         ended, began = running.done(), time.perf_counter()
