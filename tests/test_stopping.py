@@ -4,10 +4,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bernoulli, norm, uniform
+from scipy.stats import beta as betalaw
 
 from ponder.errors import InputError
 from ponder.strategies import registry
-from ponder.strategies.stopping import beta, confident, dirichlet, expected_samples, stops, window, wins
+from ponder.strategies.stopping import (
+    beta,
+    confident,
+    dirichlet,
+    expected_samples,
+    reservation,
+    reserve,
+    reserve_normal,
+    reserve_uniform,
+    stops,
+    window,
+    wins,
+)
 
 RULES = [one.rule for one in registry.all().values() if one.rule is not None]
 
@@ -141,3 +155,67 @@ def test_how_many_samples_a_strategy_draws_is_read_from_a_recorded_row():
     assert stops(adaptive, {"n": 3}, classes, unscored(64)) == 3
     assert stops(adaptive, {}, np.arange(64) % 2, unscored(64)) == 40
     assert stops(adaptive, {"n": 100}, np.arange(64) % 2, unscored(64)) == 64
+
+
+def gain(values, law):
+    """E[(X - value)+] of each value, by 50,000 quantiles of the law."""
+    points = law.ppf((np.arange(50_000) + 0.5) / 50_000)
+    above = np.append(np.cumsum(points[::-1])[::-1], 0.0)
+    first = np.searchsorted(points, values, side="right")
+    return (above[first] - (len(points) - first) * values) / len(points)
+
+
+@pytest.mark.parametrize("cost", [0.005, 0.02, 0.125, 0.5, 0.6])
+def test_the_reservation_value_of_a_uniform_score(cost):
+    """X ~ U(0,1): z = 1 - sqrt(2c), and E[(X - z)+] = c."""
+    value = reserve_uniform(cost)
+    if cost <= 0.5:
+        assert value == pytest.approx(1 - np.sqrt(2 * cost))
+    assert gain(value, uniform) == pytest.approx(cost, rel=1e-4)
+
+
+@pytest.mark.parametrize("cost", [0.0001, 0.02, 0.3, 2.0])
+def test_the_reservation_value_of_a_normal_score(cost):
+    """N(mu, sigma): sigma L((z - mu) / sigma) = c."""
+    means, deviations = np.array([0.5, 0.2]), np.array([0.2, 1.0])
+    for value, mean, deviation in zip(reserve_normal(cost, means, deviations), means, deviations, strict=True):
+        u = (value - mean) / deviation
+        assert deviation * (norm.pdf(u) - u * norm.sf(u)) == pytest.approx(cost, rel=1e-6)
+    assert reserve_normal(cost, np.array([0.4]), np.array([0.0])) == pytest.approx(0.4 - cost)
+
+
+def test_stopping_at_the_reservation_value_earns_it():
+    """Weitzman: best - cost * samples is z in the mean; every other threshold and every fixed number of samples earns less."""
+    cost, scores = 0.02, np.random.default_rng(0).random((4000, 64))
+
+    def earned(ends):
+        best = np.maximum.accumulate(scores, axis=1)[np.arange(len(ends)), ends]
+        return (best - cost * (ends + 1)).mean()
+
+    optimal = np.array([reservation(row(64), one, cost=cost, law="uniform").argmax() for one in scores])
+    assert earned(optimal) == pytest.approx(reserve_uniform(cost), abs=0.006)
+    assert max(earned((scores >= threshold).argmax(axis=1)) for threshold in (0.6, 0.95)) < earned(optimal) - 0.02
+    assert max(earned(np.full(4000, n - 1)) for n in (1, 2, 4, 6, 8, 16, 64)) < earned(optimal) - 0.02
+
+
+@pytest.mark.parametrize("law", [uniform(), betalaw(0.5, 3), betalaw(8, 2), bernoulli(0.1)])
+def test_the_bound_for_any_law_stops_too_early_no_oftener_than_it_says(law):
+    """At each i, E[(X - best)+] > (1 - best) (1 - (1 - C)^(1/i)) with probability <= 1 - C = .1."""
+    for count in (1, 3, 10, 30):
+        best = law.rvs((1500, count), random_state=0).max(axis=1)
+        bound = (1 - best) * (1 - 0.1 ** (1 / count))
+        assert reserve(0.05, np.array([count]), 0.9)[0] == pytest.approx(1 - 0.05 / (1 - 0.1 ** (1 / count)))
+        assert (gain(best, law) > bound + 1e-9).mean() <= 0.1 + 0.025
+
+
+def test_scores_that_are_unknown_are_passed_over_and_a_perfect_one_ends_it():
+    scores = np.array([np.nan, 0.4, np.nan, 1.0, 0.2])
+    assert reservation(row(5), scores).tolist() == [False, False, False, True, True]
+    assert not reservation(row(5), scores[:3], cost=0.9, law="normal").any()
+    assert not reservation(row(5), np.full(5, np.nan), cost=5.0).any()
+
+
+@pytest.mark.parametrize("settings", [{"law": "cauchy"}, {"cost": 0.0}, {"cost": float("nan")}, {"confidence": 1.0}])
+def test_a_reservation_value_that_means_nothing_is_an_error(settings):
+    with pytest.raises(InputError, match="uniform, normal, any"):
+        reservation(row(5), unscored(5), **settings)

@@ -60,7 +60,7 @@ async def early_stopping_consistency(
     return await _until(enough, width, problem, model, n, answers.majority, sampler=sampler, inner=verifier)
 
 
-@strategy("first-wins", paper="Snell 2024 §3; the first of k accepted", needs=("verifier",), select=best, rule=stopping.wins)
+@strategy("first-wins", paper="Stroebl 2024 (resampling)", needs=("verifier",), select=best, rule=stopping.wins)
 async def first_wins(
     problem: Problem,
     model: Model,
@@ -72,9 +72,10 @@ async def first_wins(
     width: int = 1,
     sampler: str = "",
 ) -> Answer:
-    """Draw until `k` samples are scored `threshold` or more, or `n` are drawn, and return the best.
+    """Draw until `k` samples are scored `threshold` or more, or `n` are drawn, and return the best (Stroebl et al. 2024).
 
-    With k = 1 and a verifier that accepts with probability p, that is (1 - (1-p)^n) / p samples in the mean.
+    With k = 1 and a verifier that accepts with probability p, that is (1 - (1-p)^n) / p samples in the mean. Of what an imperfect
+    one accepts p tpr / (p tpr + (1-p) fpr) are right, where p of the samples are, however many are drawn.
     """
     check("last", k=k, width=width)
     enough = partial(stopping.wins, k=k, threshold=threshold)
