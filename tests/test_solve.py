@@ -8,7 +8,7 @@ import pytest
 import ponder
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.simulated import Simulated
-from ponder.solve import default_strategy, solve, solve_sync
+from ponder.solve import solve, solve_sync
 from ponder.strategies import strategy
 from ponder.strategies.draw import choose
 from ponder.strategies.parallel import best
@@ -99,9 +99,11 @@ def test_a_verifier_that_cannot_tell_is_an_error_and_not_a_number():
         solve_sync(problems(1)[0], model=Simulated(), strategy="best-of-n", verifier=mute, n=2)
 
 
-def test_without_a_strategy_the_task_decides():
-    assert default_strategy(problems(1)[0]) == "self-consistency"
-    assert default_strategy(problems(1)[0], Check("any", "nothing", lambda problem, text: Score(1.0))) == "best-of-n"
+def test_without_a_strategy_auto_chooses():
+    answer = solve_sync(problems(1)[0], model=Simulated())
+    assert answer.strategy == "auto"
+    [planned] = [event for event in answer.trace.events if event.kind == "planned"]
+    assert planned.data["strategy"] == "adaptive-consistency"
 
 
 def test_sampling_settings_override_the_tasks():

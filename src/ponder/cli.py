@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 import ponder
@@ -22,6 +22,7 @@ from ponder import show as show_
 from ponder.errors import InputError, PonderError
 from ponder.flags import Options, Spending
 from ponder.models import catalog
+from ponder.policy.policy import Policy
 from ponder.registry import split as split_specs
 from ponder.show import stdout
 from ponder.store import Store
@@ -151,6 +152,83 @@ async def _scale(
                 store=kept,
                 drawn=lambda _: advance(),
             )
+
+
+@app.command
+def tune(
+    task: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    strategies: str = "",
+    also: str = "",
+    budgets: Annotated[str, Parameter(alias="--budget")] = "",
+    problems: int = 200,
+    samples: int = 64,
+    split: str | None = None,
+    held_out: str | None = None,
+    store: Path | None = None,
+    out: Path | None = None,
+    options: Options = Options(),
+) -> None:
+    """Learn what to spend where: the compute-optimal strategy for each difficulty and budget, written to a policy for `auto`.
+
+    Example: ponder tune countdown --out policy.json, then ponder solve "Use 3 7 8 8 to make 24" --policy policy.json
+
+    Parameters
+    ----------
+    task
+        One of `ponder tasks`.
+    data
+        Instead of a task, a .jsonl or .csv file with question and answer columns.
+    strategies
+        What to try beside the default grid of votes, best-of-n and early stops, joined by commas; these are run, and race.
+    also
+        Other models that may be chosen, joined by commas.
+    budgets
+        Computed tokens a problem, joined by commas; by default as many as 1, 2, 4, … samples take.
+    problems
+        How many problems of each split.
+    samples
+        How many samples of each are drawn into the bank.
+    split
+        What the choices are made on: by default `validation`; where there is one split, every other of its problems.
+    held_out
+        What they are proved on: by default the first split, or the other problems of the only one.
+    store
+        The sample bank; an interrupted run resumes from it for nothing. By default one in the user's data folder.
+    out
+        Where to write the policy. By default policy.json, and nowhere with --json.
+    """
+    settings = {"problems": problems, "samples": samples, "split": split, "held_out": held_out}
+    made = asyncio.run(_tune(_task(task, data), split_specs(strategies), split_specs(also), budgets, settings, store, options))
+    if options.json:
+        show_.json_line(made)
+    else:
+        show_.policy(made)
+    if out or not options.json:
+        made.write(out or Path("policy.json"))
+        live.stderr.print(f"wrote {out or 'policy.json'}", style="dim", highlight=False)
+
+
+async def _tune(
+    task: Task, strategies: list[str], also: list[str], budgets: str, settings: dict[str, Any], store: Path | None, options: Options
+) -> Policy:
+    from ponder.lab.tune import tune as made
+
+    names = [options.model or task.model, *also]
+    for name in names:
+        _fetch(name)
+    total = 2 * settings["problems"] * settings["samples"] * len(names)
+    async with AsyncExitStack() as stack:
+        models = [await stack.enter_async_context(catalog.opened(name, _price(options.price))) for name in names]
+        judge = await stack.enter_async_context(verifiers.opened(options.verifier, task))
+        advance = stack.enter_context(live.progress(task.name, total))
+        kept = stack.enter_context(_bank(store or config.store_path()))
+        limits = _numbers(budgets) if budgets else []
+        return await made(
+            task, models, strategies, limits, verifier=judge, seed=options.seed, store=kept, drawn=lambda _: advance(), **settings
+        )
 
 
 @app.command
@@ -298,7 +376,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"cannot read the budgets {text!r}: write numbers of samples as 1,2,4,8,16") from None
+        raise InputError(f"cannot read the budgets {text!r}: write whole numbers as 1,2,4,8,16") from None
 
 
 def _task(task: str | None, data: Path | None) -> Task:

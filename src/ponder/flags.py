@@ -53,9 +53,13 @@ class Spending:
     Parameters
     ----------
     strategy
-        How compute is spent, such as self-consistency or best-of-n(n=64); see `ponder strategies`.
+        How compute is spent, such as self-consistency or best-of-n(n=64); see `ponder strategies`. By default `auto`.
     budget
         A hard limit: 4000 (tokens), '$0.02', 30s, 64calls, or several joined by commas.
+    policy
+        What `auto` follows: a file that `ponder tune` has made; by default the one shipped for the task and model, if there is one.
+    effort
+        Instead of a budget: minimal, low, medium, high or max; what each buys is in the policy.
     n
         How many samples the strategy may draw.
     temperature
@@ -68,6 +72,8 @@ class Spending:
 
     strategy: str | None = None
     budget: str | None = None
+    policy: str | None = None
+    effort: str | None = None
     n: Annotated[int | None, Parameter(alias="-n")] = None
     temperature: float | None = None
     max_tokens: int | None = None

@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ponder.live import stderr
+from ponder.policy.policy import Policy
 from ponder.trace import Event
 from ponder.types import Answer, Usage
 
@@ -85,6 +86,29 @@ def _node(event: Event, score: float | None) -> Text:
         spent = Usage(**event.data["usage"])
         facts.append(f"{spent.computed} tokens, {spent.cached} cached")
     return Text.assemble(shown or event.data.get("error") or "(nothing)", "  ", (" · ".join(facts), "cyan"))
+
+
+def policy(made: Policy) -> None:
+    """The choices by difficulty and budget, and how they did on problems that they have not seen."""
+    table = Table("difficulty", "budget", "strategy", "accuracy", "tokens", box=None)
+    for one in made.bins:
+        for choice in one.choices:
+            settings = ", ".join(f"{name}={value}" for name, value in choice.parameters.items())
+            span, cells = f"{one.difficulty[0]:.2f} – {one.difficulty[1]:.2f}", (f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
+            table.add_row(span, f"{choice.budget:,}", f"{choice.strategy}({settings})" if settings else choice.strategy, *cells)
+    stdout.print(table)
+    proof = made.evidence["held_out"]
+    table = Table("budget", "accuracy", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens", box=None)
+    for row in proof["budgets"]:
+        fixed, (low, high) = row["fixed"], row["interval"]
+        settings = ", ".join(f"{name}={value}" for name, value in fixed["parameters"].items())
+        spent = f"{row['tokens']:,.0f}"
+        cells = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", spent, f"{fixed['strategy']}({settings})")
+        table.add_row(f"{row['budget']:,}", *cells, f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
+    stdout.print(f"\non {proof['problems']} problems of `{proof['split']}`, which no choice has seen:", highlight=False)
+    stdout.print(table)
+    efforts = ", ".join(f"{name} {budget:,}" for name, budget in made.efforts.items())
+    stdout.print(f"efforts, in tokens: {efforts}", highlight=False)
 
 
 def listing(rows: list[dict[str, Any]], broken: dict[str, str], json: bool) -> None:

@@ -20,6 +20,8 @@ from ponder.trace import Event, Trace
 from ponder.types import Answer, Model, Problem, Reads, Sample, Score, Verifier
 from ponder.verifiers import pairwise
 
+DEFAULT = "auto"
+
 
 async def solve(
     question: str | Problem,
@@ -39,13 +41,13 @@ async def solve(
     """Answer `question` with the best that `budget` buys.
 
     A question in words is recognised as one of the tasks, or taken as free text. Without a `model`, the task's built-in one
-    answers; without a `strategy`, `default_strategy` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's
+    answers; without a `strategy`, `auto` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's
     limit the best answer so far is returned with `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other
     errors: `InputError` for a wrong name or value, `ModelError` when every draw failed.
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
     problem = _sampled(problem, temperature, max_tokens, step)
-    chosen, settings = _strategy(strategy or default_strategy(problem, verifier))
+    chosen, settings = _strategy(strategy or DEFAULT)
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = Trace(seed, listener)
     async with verifiers.opened(verifier, problem.task) as judge, opened(model or problem.task.model) as engine:
@@ -92,13 +94,6 @@ async def stream(question: str | Problem, **settings: Any) -> AsyncIterator[Even
     finally:
         solving.cancel()
         await asyncio.gather(solving, return_exceptions=True)
-
-
-def default_strategy(problem: Problem, verifier: str | Verifier | None = None) -> str:
-    """The strategy when none is named: best-of-n where something can verify, a vote where the task has answers, else one sample."""
-    if verifier or problem.task.chooser:
-        return "best-of-n"
-    return "self-consistency" if problem.task.verifier else "direct"
 
 
 def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:

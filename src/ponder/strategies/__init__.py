@@ -89,6 +89,7 @@ registry: Registry[Strategy] = Registry(
     "strategy",
     "ponder.strategies",
     {
+        "auto": "ponder.policy.auto:auto",
         "direct": "ponder.strategies.direct:direct",
         "chain-of-thought": "ponder.strategies.direct:chain_of_thought",
         "best-of-n": "ponder.strategies.parallel:best_of_n",

@@ -1,0 +1,292 @@
+"""The compute-optimal choice for each difficulty and budget (Snell et al. 2024): found on a training split, proved on another.
+
+bank -> study -> estimator -> bins -> choices -> proof on problems that no choice has seen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ponder import store as stores
+from ponder.errors import InputError
+from ponder.lab.replay import admitted
+from ponder.lab.statistics import Floats, Ints, interval, paired_interval
+from ponder.lab.study import Study, grid, study
+from ponder.policy import calibration, difficulty
+from ponder.policy.difficulty import Estimator
+from ponder.policy.policy import EFFORTS, VERSION, Bin, Choice, Policy
+from ponder.store import Store
+from ponder.types import Model, Problem, Sample, Task, Verifier
+
+Shown = tuple[difficulty.Kind | None, int]
+SHOWN: tuple[Shown, ...] = ((None, 0), ("text", 0), ("probe", 1), ("probe", 2), ("probe", 4))
+"""What may tell the difficulty: nothing, the text, or so many samples."""
+BINS = 4
+SLACK = 0.001
+"""Accuracy that is not worth more tokens: of the choices that are no more than this below the best, the cheapest is taken."""
+REACHED = dict(zip(EFFORTS, (0.0, 0.5, 0.8, 0.95, 1.0), strict=True))
+"""What part of the gain from the least budget to the best one an effort must reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An estimator (None: all problems are one bin), the difficulties between its bins, and the entry chosen: (bins, budgets)."""
+
+    estimator: Estimator | None
+    edges: Sequence[float]
+    chosen: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a rule is worth and spends on each problem, in the mean over orders: (problems, budgets)."""
+
+    right: Floats
+    tokens: Floats
+
+
+async def tune(
+    task: Task,
+    models: Sequence[Model],
+    strategies: Sequence[str] = (),
+    budgets: Sequence[int] = (),
+    *,
+    problems: int = 200,
+    samples: int = 64,
+    split: str | None = None,
+    held_out: str | None = None,
+    verifier: Verifier | None = None,
+    seed: int = 0,
+    store: Store | None = None,
+    drawn: Callable[[Sample], None] = lambda _: None,
+) -> Policy:
+    """The policy for `task` with the first of `models`; the others may be chosen where they are better.
+
+    `strategies` are tried beside the default grid; `budgets` are computed tokens a problem. The split to choose on is by default
+    `validation`, and that to prove on the task's first; of a task with one split, every other problem is for each. `verifier`
+    selects; by default the task's own, where that reads no reference. With a `store`, an interrupted run resumes for nothing.
+    Raises `InputError` for settings that cannot be measured.
+    """
+    judge = verifier or task.chooser
+    chosen_on, proved_on = split or ("validation" if "validation" in task.splits else task.splits[0]), held_out or task.splits[0]
+    asked = _problems(task, chosen_on, proved_on, problems)
+    specs = [*grid(samples, judge is not None), *strategies]
+    with stores.keeping(store):
+        seen = await study(asked[0], models, specs, samples, budgets, verifier=judge, seed=seed, drawn=drawn)
+        rule, compared = _best(seen, seed)
+        unseen = await study(asked[1], models, specs, samples, seen.budgets, verifier=judge, seed=seed, drawn=drawn)
+    made = {
+        "split": chosen_on,
+        "problems": len(asked[0]),
+        "samples": samples,
+        "seed": seed,
+        "temperature": task.temperature,
+        "max_tokens": task.max_tokens,
+        "tried": len(seen.entries),
+    }
+    evidence = {
+        "made": made,
+        "estimators": compared,
+        "held_out": _proof(proved_on, rule, seen, unseen),
+        "runners_up": _runners_up(rule, seen),
+    }
+    name = judge.name if judge else None
+    return Policy(VERSION, task.name, models[0].name, name, rule.estimator, _bins(rule, seen), _efforts(rule, seen), evidence)
+
+
+def _problems(task: Task, split: str, held_out: str, limit: int) -> tuple[list[Problem], list[Problem]]:
+    """So many to choose on and so many to prove on; of one split, every other problem."""
+    for one in (split, held_out):
+        if one not in task.splits:
+            raise InputError(f"`{task.name}` has no split `{one}`; it has {', '.join(task.splits)}")
+    if split == held_out:
+        both = task.load(split, 2 * limit)
+        parts = both[::2], both[1::2]
+    else:
+        parts = task.load(split, limit), task.load(held_out, limit)
+    if min(map(len, parts)) < 2:
+        raise InputError(f"`{task.name}` gave {len(parts[0])} and {len(parts[1])} problems to choose and to prove on; give it more")
+    return parts
+
+
+def _best(seen: Study, seed: int) -> tuple[Rule, list[dict[str, Any]]]:
+    """The rule whose estimator does best on the half of the problems that it was not made on, made again on all of them.
+
+    Better is a higher accuracy over all budgets; below `SLACK` of difference, fewer tokens.
+    """
+    order = np.random.default_rng(seed).permutation(len(seen.bank.problems))
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    found = list[tuple[float, float, Shown]]()
+    for shown in SHOWN:
+        halved = [_applied(_rule(seen, one, shown, seed), seen, other) for one, other in (halves, halves[::-1])]
+        right, tokens = (
+            float(np.concatenate(parts).mean()) for parts in zip(*((one.right, one.tokens) for one in halved), strict=True)
+        )
+        found.append((right, tokens, shown))
+    top = max(right for right, _, _ in found)
+    best = min((one for one in found if one[0] >= top - SLACK), key=lambda one: one[1])[2]
+    compared = [{"kind": kind, "probe": probe, "accuracy": right, "tokens": tokens} for right, tokens, (kind, probe) in found]
+    return _rule(seen, order, best, seed), compared
+
+
+def _rule(seen: Study, rows: Ints, shown: Shown, seed: int) -> Rule:
+    """The rule made on the problems `rows`: in each bin and at each budget the cheapest entry of the best."""
+    estimator, edges, (kind, probe) = None, list[float](), shown
+    if kind is not None:
+        problems, candidates = [seen.bank.problems[row] for row in rows], [seen.bank.candidates[row] for row in rows]
+        estimator = difficulty.fit(kind, problems, candidates, seen.bank.correct[rows], probe, seed=seed)
+        edges = difficulty.bins(_difficulties(estimator, seen, rows).ravel().tolist(), BINS)
+    binned = _binned(estimator, edges, seen, rows)
+    return Rule(estimator, edges, _chosen(seen.right[:, rows], seen.tokens[:, rows], binned, len(edges) + 1))
+
+
+def _chosen(right: Floats, tokens: Floats, binned: Ints, bins: int) -> Ints:
+    """The entry for each bin and budget: (bins, budgets)."""
+    budgets = range(right.shape[3])
+    return np.array([[_cheapest(right[..., b], tokens[..., b], binned[..., b] == one) for b in budgets] for one in range(bins)])
+
+
+def _cheapest(right: Floats, tokens: Floats, members: Floats) -> int:
+    """Of the entries within `SLACK` of the best on these (problem, order) pairs, the one that spends least."""
+    members = members if members.any() else np.ones_like(members)
+    accuracy, spent = (each[:, members].mean(axis=1) for each in (right, tokens))
+    near = np.flatnonzero(accuracy >= accuracy.max() - SLACK)
+    return int(near[np.argmin(spent[near])])
+
+
+def _difficulties(estimator: Estimator, seen: Study, rows: Ints) -> Floats:
+    """By problem and order, NaN where it cannot tell: (rows, orders)."""
+    orders = seen.replay.places.shape[1]
+
+    def told(row: int, order: int) -> float | None:
+        probe = [seen.bank.candidates[row][at] for at in seen.replay.places[row, order, : estimator.probe]]
+        return estimator(seen.bank.problems[row], probe)
+
+    shown = [[told(row, order) for order in range(orders if estimator.probe else 1)] for row in rows]
+    return np.array(np.broadcast_to(np.array(shown, float), (len(rows), orders)))
+
+
+def _binned(rule: Estimator | None, edges: Sequence[float], seen: Study, rows: Ints) -> Ints:
+    """The bin of each problem, in each order, at each budget; the hardest where the budget does not admit the probe."""
+    shape = (len(rows), *seen.right.shape[2:])
+    if rule is None:
+        return np.zeros(shape, int)
+    found = _difficulties(rule, seen, rows)
+    bins = np.where(np.isnan(found), len(edges), np.searchsorted(edges, found, side="right"))
+    shown = admitted(seen.replay, seen.budgets)[rows] >= rule.probe
+    return np.where(shown, bins[:, :, None], len(edges))
+
+
+def _applied(rule: Rule, seen: Study, rows: Ints) -> Result:
+    """The rule on the problems `rows`. The probe's samples are the first of the strategy's, and are paid for if it draws fewer."""
+    chosen = rule.chosen[_binned(rule.estimator, rule.edges, seen, rows), np.arange(len(seen.budgets))]
+    right, tokens = (np.take_along_axis(each[:, rows], chosen[None], axis=0)[0] for each in (seen.right, seen.tokens))
+    if rule.estimator and rule.estimator.probe:
+        probe = np.minimum(admitted(seen.replay, seen.budgets)[rows], rule.estimator.probe)
+        paid = np.take_along_axis(seen.replay.spent[rows], np.maximum(probe - 1, 0), axis=2)
+        tokens = np.maximum(tokens, np.where(probe > 0, paid, 0.0))
+    return Result(right.mean(axis=1), tokens.mean(axis=1))
+
+
+def _bins(rule: Rule, seen: Study) -> tuple[Bin, ...]:
+    everything = np.arange(len(seen.bank.problems))
+    binned = _binned(rule.estimator, rule.edges, seen, everything)
+    limits = list(pairwise((0.0, *rule.edges, 1.0)))
+    return tuple(
+        Bin(limit, tuple(_choice(seen, int(rule.chosen[one, b]), b, binned[..., b] == one) for b in range(len(seen.budgets))))
+        for one, limit in enumerate(limits)
+    )
+
+
+def _choice(seen: Study, number: int, b: int, members: Floats) -> Choice:
+    """Means over a bin's problems, each weighed by how many of its orders are in the bin."""
+    entry, weights = seen.entries[number], members.sum(axis=1)
+    rows = np.flatnonzero(weights)
+    right = (seen.right[number, :, :, b] * members).sum(axis=1)[rows] / weights[rows]
+    tokens = (seen.tokens[number, :, :, b] * members).sum(axis=1)[rows] / weights[rows]
+    low, high = interval(right[:, None])
+    known = (float(low[0]), float(high[0])) if len(rows) > 1 else None
+    parameters = dict(entry.parameters)
+    return Choice(seen.budgets[b], entry.strategy.name, parameters, float(right.mean()), known, float(tokens.mean()), entry.model)
+
+
+def _efforts(rule: Rule, seen: Study) -> dict[str, int]:
+    """The least budget that reaches an effort's part of the whole gain."""
+    accuracy = _applied(rule, seen, np.arange(len(seen.bank.problems))).right.mean(axis=0)
+    least, gain = accuracy[0], accuracy.max() - accuracy[0]
+    return {name: seen.budgets[int(np.argmax(accuracy >= least + part * gain - 1e-12))] for name, part in REACHED.items()}
+
+
+def _proof(split: str, rule: Rule, seen: Study, unseen: Study) -> dict[str, Any]:
+    """How the rule does on problems that it has not seen, against the best fixed strategy at each budget (chosen where the rule
+    was made), and what it loses to a rule made on these very problems: its regret."""
+    everything = np.arange(len(unseen.bank.problems))
+    ours, theirs = _applied(rule, unseen, everything), _applied(_exhaustive(rule, unseen), unseen, everything)
+    low, high = interval(ours.right)
+    rows = []
+    for b, budget in enumerate(unseen.budgets):
+        number = _fixed(seen, b)
+        fixed = Result(*(each[number, :, :, b].mean(axis=1, keepdims=True) for each in (unseen.right, unseen.tokens)))
+        less, more = paired_interval(ours.right[:, b : b + 1], fixed.right)
+        rows.append(
+            {
+                "budget": budget,
+                "accuracy": float(ours.right[:, b].mean()),
+                "interval": [float(low[b]), float(high[b])],
+                "tokens": float(ours.tokens[:, b].mean()),
+                "regret": float(theirs.right[:, b].mean() - ours.right[:, b].mean()),
+                "fixed": unseen.entries[number].shown()
+                | {"accuracy": float(fixed.right.mean()), "tokens": float(fixed.tokens.mean())},
+                "difference": [float(less[0]), float(more[0])],
+            }
+        )
+    return {"split": split, "problems": len(everything), "calibration": _calibrated(rule, unseen), "budgets": rows}
+
+
+def _exhaustive(rule: Rule, unseen: Study) -> Rule:
+    """The same bins, with the choices that these problems themselves would make."""
+    binned = _binned(rule.estimator, rule.edges, unseen, np.arange(len(unseen.bank.problems)))
+    return replace(rule, chosen=_chosen(unseen.right, unseen.tokens, binned, len(rule.edges) + 1))
+
+
+def _fixed(seen: Study, b: int) -> int:
+    """The fixed strategy of the highest accuracy at a budget; of several, the one that spends least."""
+    fixed = [number for number, entry in enumerate(seen.entries) if entry.fixed]
+    return max(fixed, key=lambda one: (round(float(seen.right[one, ..., b].mean()), 9), -float(seen.tokens[one, ..., b].mean())))
+
+
+def _calibrated(rule: Rule, unseen: Study) -> dict[str, float] | None:
+    """How near the estimated difficulties are to the measured ones: Brier score and expected calibration error."""
+    if rule.estimator is None:
+        return None
+    told = _difficulties(rule.estimator, unseen, np.arange(len(unseen.bank.problems)))
+    pairs = [
+        (d, 1 - mean)
+        for row, mean in zip(told.tolist(), unseen.bank.correct.mean(axis=1).tolist(), strict=True)
+        for d in row
+        if not np.isnan(d)
+    ]
+    predicted, happened = zip(*pairs, strict=True)
+    return {"brier": calibration.brier(predicted, happened), "error": calibration.expected_calibration_error(predicted, happened)}
+
+
+def _runners_up(rule: Rule, seen: Study) -> list[dict[str, Any]]:
+    """For each choice the three most accurate entries of its bin, so that one can see what it was preferred to."""
+    binned = _binned(rule.estimator, rule.edges, seen, np.arange(len(seen.bank.problems)))
+    rows = []
+    for one in range(len(rule.edges) + 1):
+        for b, budget in enumerate(seen.budgets):
+            members = binned[..., b] == one
+            if members.any():
+                accuracy, tokens = (each[..., b][:, members].mean(axis=1) for each in (seen.right, seen.tokens))
+                best = [
+                    seen.entries[at].shown() | {"accuracy": float(accuracy[at]), "tokens": float(tokens[at])}
+                    for at in np.argsort(-accuracy, kind="stable")[:3]
+                ]
+                rows.append({"bin": one, "budget": budget, "best": best})
+    return rows
