@@ -30,6 +30,8 @@ def first(task: Task, limit: int) -> list[Problem]:
 
 
 def test_gold_answers_are_right(task: Task) -> None:
+    if task.name == "ifeval":
+        pytest.skip("it has instructions and no gold answers; tests/test_instruction.py replays recorded verdicts")
     problems = [problem for problem in first(task, 20) if problem.reference is not None]
     assert len(problems) == 20
     assert task.verifier is not None

@@ -23,6 +23,7 @@ tasks: Registry[Task] = Registry(
         "game24": "ponder.tasks.game24:game24",
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",
         "humaneval": "ponder.tasks.humaneval:humaneval",
+        "ifeval": "ponder.tasks.ifeval:ifeval",
         "mbpp": "ponder.tasks.mbpp:mbpp",
         "mbpp-sanitized": "ponder.tasks.mbpp:sanitized",
         "simulated": "ponder.tasks.simulated:simulated",

@@ -1,6 +1,7 @@
 """Who judges, by name.
 
     task  exact  math  choice  code  examples       the task's own; what reads a reference or tests
+    instruction  instruction-loose                  the prompt's own instructions, by rule (instruction)
     builtin:mini-prm  prm:MODEL  prm/turns:MODEL    a language model's judgement of each step (prm), or of the whole (orm:MODEL)
     prm:FOLDER  orm:FOLDER                          a Hugging Face reward head (heads)
     pooling:URL  classify:URL  score:URL            a served reward model (served)
@@ -25,8 +26,8 @@ from ponder.types import Model, Task, Verifier
 verifiers: Registry[Verifier] = Registry(
     "verifier",
     "ponder.verifiers",
-    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "code", "exact", "math")}
-    | {"examples": "ponder.verifiers.code:examples"},
+    {name: f"ponder.verifiers.{name}:{name}" for name in ("choice", "code", "exact", "instruction", "math")}
+    | {"examples": "ponder.verifiers.code:examples", "instruction-loose": "ponder.verifiers.instruction:loose"},
 )
 
 KINDS = (
