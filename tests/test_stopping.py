@@ -73,6 +73,13 @@ def test_the_dirichlet_rule_is_as_sure_as_samples_of_its_law(votes):
     assert not stopped(dirichlet, row(*votes), confidence=sure + 0.005)
 
 
+@pytest.mark.parametrize("votes", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("rule", [beta, dirichlet])
+def test_a_probability_that_is_the_confidence_itself_is_enough(rule, votes):
+    """Of v samples that agree, 1 - I_.5(v+1, 1) = 1 - 2**-(v+1)."""
+    assert stopped(rule, row(votes), confidence=1 - 0.5 ** (votes + 1))
+
+
 def test_more_rivals_make_the_dirichlet_rule_less_sure_and_only_five_answers_count():
     assert stopped(beta, row(6, 1, 1, 1), confidence=0.95)
     assert not stopped(dirichlet, row(6, 1, 1, 1), confidence=0.95)

@@ -44,7 +44,7 @@ def dirichlet(classes: Ints, scores: Floats, *, confidence: float = 0.95) -> Boo
     """Stop when the leader's probability is the greatest of the five first answers' with probability >= `confidence` (as `beta`).
 
     Under a uniform prior over the answers met (two at least) theirs is a Dirichlet law with v + 1; as ratios of independent gamma
-    variables, P(p1 is greatest) = integral of f(x; v1 + 1) prod F(x; vi + 1) dx, by the trapezoidal rule to 1e-9. Departs from the
+    variables, P(p1 is greatest) = integral of f(x; v1 + 1) prod F(x; vi + 1) dx, by the trapezoidal rule to 1e-6. Departs from the
     authors' code in this integral, which there is a ratio of two Monte Carlo estimates whose answer changes from call to call.
     """
     import numpy as np
@@ -211,8 +211,8 @@ def _votes(classes: Ints, places: int) -> Ints:
 
 
 def _sure(leader: Ints, probability: Floats, confidence: float) -> Bools:
-    """The tolerance lets a probability that is the confidence itself pass, however it was rounded."""
-    stops: Bools = (probability >= confidence - 1e-9) & (leader > 0)
+    """The tolerance lets a probability that is the confidence itself pass, however it was rounded or integrated."""
+    stops: Bools = (probability >= confidence - 1e-6) & (leader > 0)
     return stops
 
 
@@ -225,7 +225,7 @@ def _gamma(n: int) -> tuple[Floats, Floats]:
     import numpy as np
     from scipy.special import gammainc, gammaln
 
-    step = 0.1
+    step = 0.2
     root = np.arange(step, np.sqrt(n + 1) + 5, step)
     shape = np.arange(n + 1)[:, None] + 1
     density = np.exp((2 * shape - 1) * np.log(root) - root**2 - gammaln(shape)) * 2 * step
