@@ -8,8 +8,8 @@ import pytest
 
 import ponder
 from ponder.errors import InputError, MissingExtra
-from ponder.strategies.retrieve import MOST_WORDS, Passage, _indexed, attempts, cut, quoting, search
-from ponder.types import Candidate, Sample
+from ponder.strategies.retrieve import MOST_WORDS, Passage, _indexed, cut, quoting, search
+from ponder.types import Sample
 from scripted import Scripted, talk
 
 ASKED = "Who received the Rosenblatt Award in 2010?"
@@ -169,21 +169,6 @@ def test_no_passage_is_longer_than_it_may_be_and_no_word_is_lost(text):
     assert max(len(one.text.split()) for one in found) <= MOST_WORDS
     assert " ".join(one.text for one in found).split() == text.split()
     assert cut("a", "") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "answer", "does"),
-    [
-        ("It is \\boxed{Rome}", "Rome", True),
-        ("I do not know.", None, False),
-        ("\\boxed{unknown}", "unknown", False),
-        ("I don't know who won in 1997", "1997", False),
-        ("I did not know it at first.\n\\boxed{Rome}", "Rome", True),
-        ("It cannot be determined: 3", "3", False),
-    ],
-)
-def test_what_says_that_it_does_not_know_attempts_nothing(text, answer, does):
-    assert attempts(Candidate(Sample(text), answer)) is does
 
 
 def test_a_failed_draw_has_no_evidence():

@@ -19,6 +19,7 @@ from ponder.strategies import strategy
 from ponder.strategies.draw import answer, draw, marked, over
 from ponder.types import Answer, Candidate, Message, Model, Problem, Sample, Score, Verifier
 from ponder.verifiers.check import Check
+from ponder.verifiers.facts import unknown
 
 KINDS = (".md", ".txt")
 LEAST_WORDS, MOST_WORDS = 60, 180  # a passage ends at an empty line after the first, and anywhere at the second
@@ -31,10 +32,6 @@ ASKED = (
 )
 
 _QUOTE = re.compile(r'\[(\d+)\][^"“\n]{0,12}["“](.+)["”]')
-_UNKNOWN = re.compile(
-    r"\b(?:unknown|not known|(?:do not|don['’]t|cannot|can['’]t) (?:know|tell|say|determine|be determined)|not (?:sure|certain))\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,8 @@ def _unknown(why: str) -> Candidate:
 
 
 def attempts(candidate: Candidate) -> bool:
-    """Whether it answers at all, and does not say that it does not know: in its answer, or in the last line of its text."""
-    last = candidate.sample.text.rstrip().rpartition("\n")[2]
-    return candidate.answer is not None and not _UNKNOWN.search(f"{candidate.answer}\n{last}")
+    """Whether it answers, and does not say that it does not know."""
+    return not unknown(candidate.answer, candidate.sample.text)
 
 
 def quoting(passages: Sequence[Passage]) -> Check:

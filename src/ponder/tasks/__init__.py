@@ -26,6 +26,7 @@ tasks: Registry[Task] = Registry(
         "ifeval": "ponder.tasks.ifeval:ifeval",
         "mbpp": "ponder.tasks.mbpp:mbpp",
         "mbpp-sanitized": "ponder.tasks.mbpp:sanitized",
+        "simpleqa": "ponder.tasks.simpleqa:simpleqa",
         "simulated": "ponder.tasks.simulated:simulated",
     },
 )
