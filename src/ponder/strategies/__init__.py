@@ -115,6 +115,7 @@ registry: Registry[Strategy] = Registry(
         "tree-of-thoughts": "ponder.strategies.tree_of_thoughts:tree_of_thoughts",
         "ab-mcts": "ponder.strategies.ab_mcts:ab_mcts",
         "deepconf": "ponder.strategies.deepconf:deepconf",
+        "deepconf": "ponder.strategies.deepconf:deepconf",
         "cascade": "ponder.strategies.cascade:cascade",
         "codet": "ponder.strategies.codet:codet",
         "plan-search": "ponder.strategies.plan_search:plan_search",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -52,13 +52,21 @@ async def draw(
         raise ModelError(f"all {n} draws from `{model.name}` failed; the first because: {failures[min(failures)]}")
 
 
-async def plain(
+def plain(
     problem: Problem, model: Model, n: int, verifier: Verifier | None, abreast: Callable[[], int] | None = None
 ) -> AsyncGenerator[Candidate, None]:
     """Independent draws as they finish, with the log-probabilities that the verifier reads; failed ones too."""
-    async with aclosing(draws(model, ask(problem, verifier=verifier), range(n), abreast=abreast)) as samples:
+    return solutions(problem, model, ask(problem, verifier=verifier), range(n), abreast)
+
+
+async def solutions(
+    problem: Problem, model: Model, request: Request, indices: Iterable[int], abreast: Callable[[], int] | None = None
+) -> AsyncGenerator[Candidate, None]:
+    """The draws of a request as candidates, as they finish; those that failed or were cut have no answer."""
+    async with aclosing(draws(model, request, indices, abreast=abreast)) as samples:
         async for sample in samples:
-            yield Candidate(sample, None if sample.error else problem.task.extract(problem, sample.prefix + sample.text))
+            ended = sample.error is None and not sample.cut
+            yield Candidate(sample, problem.task.extract(problem, sample.prefix + sample.text) if ended else None)
 
 
 def over(spec: str, verifier: Verifier | None, abreast: Callable[[], int] | None = None) -> Sampler | None:
