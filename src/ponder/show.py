@@ -20,6 +20,7 @@ from ponder.trace import Event
 from ponder.types import Answer, Usage
 
 stdout = Console(soft_wrap=True)
+_WIDE = 128  # columns of a table that could not be read if it were folded
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def policy(made: Policy) -> None:
             settings = ", ".join(f"{name}={value}" for name, value in choice.parameters.items())
             span, cells = f"{one.difficulty[0]:.2f} – {one.difficulty[1]:.2f}", (f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
             table.add_row(span, f"{choice.budget:,}", f"{choice.strategy}({settings})" if settings else choice.strategy, *cells)
-    stdout.print(table)
+    _wide(table)
     proof = made.evidence["held_out"]
     table = Table("budget", "accuracy", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens", box=None)
     for row in proof["budgets"]:
@@ -106,9 +107,13 @@ def policy(made: Policy) -> None:
         cells = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", spent, f"{fixed['strategy']}({settings})")
         table.add_row(f"{row['budget']:,}", *cells, f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
     stdout.print(f"\non {proof['problems']} problems of `{proof['split']}`, which no choice has seen:", highlight=False)
-    stdout.print(table)
+    _wide(table)
     efforts = ", ".join(f"{name} {budget:,}" for name, budget in made.efforts.items())
     stdout.print(f"efforts, in tokens: {efforts}", highlight=False)
+
+
+def _wide(table: Table) -> None:
+    Console(file=stdout.file, width=max(stdout.width, _WIDE)).print(table)
 
 
 def listing(rows: list[dict[str, Any]], broken: dict[str, str], json: bool) -> None:

@@ -66,14 +66,17 @@ class Study:
 
 
 def grid(n: int, scored: bool) -> list[str]:
-    """The strategies that are tried by default, of at most `n` samples: fixed numbers of them, and early stops."""
-    specs = ["direct"]
-    for size in (size for size in NS if 1 < size <= n):
-        specs += [f"self-consistency(n={size})"]
-        specs += [f"adaptive-consistency(n={size},confidence={sure})" for sure in CONFIDENCES if size > 2]
-        if scored:
-            specs += [f"{name}(n={size})" for name in ("best-of-n", "weighted-vote", "first-wins")]
-    return specs + [f"early-stopping-consistency(n={n // size * size},window={size})" for size in WINDOWS if 2 * size <= n]
+    """The strategies that are tried by default, of at most `n` samples: fixed numbers of them, and early stops.
+
+    Where all do the same, as under a budget for one sample, the last is taken: hence the order.
+    """
+    sizes = [size for size in NS if 1 < size <= n]
+    specs = [f"early-stopping-consistency(n={n // size * size},window={size})" for size in WINDOWS if 2 * size <= n]
+    specs += [f"self-consistency(n={size})" for size in sizes]
+    specs += [f"adaptive-consistency(n={size},confidence={sure})" for sure in CONFIDENCES for size in sizes if size > 2]
+    if scored:
+        specs += [f"{name}(n={size})" for name in ("best-of-n", "weighted-vote", "first-wins") for size in sizes]
+    return [*specs, "direct"]
 
 
 def ladder(bank: Bank, worst: float) -> tuple[int, ...]:

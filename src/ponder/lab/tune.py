@@ -27,8 +27,8 @@ Shown = tuple[difficulty.Kind | None, int]
 SHOWN: tuple[Shown, ...] = ((None, 0), ("text", 0), ("probe", 1), ("probe", 2), ("probe", 4))
 """What may tell the difficulty: nothing, the text, or so many samples."""
 BINS = 4
-SLACK = 0.001
-"""Accuracy that is not worth more tokens: of the choices that are no more than this below the best, the cheapest is taken."""
+SLACK, SPARE = 0.001, 0.1
+"""Less accuracy than this is not worth more tokens, and fewer tokens than this part are not worth less accuracy."""
 REACHED = dict(zip(EFFORTS, (0.0, 0.5, 0.8, 0.95, 1.0), strict=True))
 """What part of the gain from the least budget to the best one an effort must reach."""
 
@@ -152,11 +152,13 @@ def _chosen(right: Floats, tokens: Floats, binned: Ints, bins: int) -> Ints:
 
 
 def _cheapest(right: Floats, tokens: Floats, members: Floats) -> int:
-    """Of the entries within `SLACK` of the best on these (problem, order) pairs, the one that spends least."""
+    """Of the entries within `SLACK` of the best on these (problem, order) pairs the one that spends least; or, if one spends hardly
+    more and is more accurate, that. Of equal ones the last, which may draw most: what these problems did not need, others may."""
     members = members if members.any() else np.ones_like(members)
-    accuracy, spent = (each[:, members].mean(axis=1) for each in (right, tokens))
-    near = np.flatnonzero(accuracy >= accuracy.max() - SLACK)
-    return int(near[np.argmin(spent[near])])
+    accuracy, spent = (np.round(each[:, members].mean(axis=1), 9) for each in (right, tokens))
+    least = spent[accuracy >= accuracy.max() - SLACK].min()
+    afforded = np.where(spent <= (1 + SPARE) * least, accuracy, -1.0)
+    return int(np.flatnonzero(afforded == afforded.max())[-1])
 
 
 def _difficulties(estimator: Estimator, seen: Study, rows: Ints) -> Floats:
