@@ -1,14 +1,13 @@
 """Passages of a folder: found by BM25, quoted word for word, and no answer without a quote that holds."""
 
 import asyncio
-import os
-import sys
 
 import pytest
 
 import ponder
-from ponder.errors import InputError, MissingExtra
-from ponder.strategies.retrieve import MOST_WORDS, Passage, _indexed, cut, quoting, search
+from ponder.errors import InputError
+from ponder.strategies.passages import Passage
+from ponder.strategies.retrieve import quoting
 from ponder.types import Sample
 from scripted import Scripted, talk
 
@@ -89,6 +88,14 @@ def test_the_votes_of_draws_with_quotes_are_weighed_by_how_many_of_them_hold(fol
     assert retrieved(folder, GOOD, half, half, half, n=4)[0].answer == "Zadeh"
 
 
+def test_words_without_a_final_answer_stand_on_their_quote(folder):
+    told = '[1] "received the Rosenblatt Award"\nThat was Sugeno.'
+    answer, _ = retrieved(folder, told)
+    assert (answer.answer, answer.text) == (None, told)  # the number in its quote's brackets is no answer
+    assert retrieved(folder, told, GOOD, n=2)[0].answer == "Michio Sugeno"
+    assert retrieved(folder, '[1] "received the Rosenblatt Award"\nI do not know.')[0].text.startswith("I do not know: no answer")
+
+
 def test_without_a_passage_nothing_is_drawn(folder):
     for settings in ({"question": "Quantum chromodynamics?"}, {"least": 1e9}):
         answer, model = retrieved(folder, **settings)
@@ -110,33 +117,6 @@ def test_it_can_be_the_sampler_of_another(folder):
     assert (same.answer, same.text) == (answer.answer, answer.text)
 
 
-def test_passages_come_best_first_and_at_most_k(folder):
-    (folder / "list.txt").write_text("\n\n".join("word " * 70 + f"award number {i}" for i in range(9)))
-    found = search(folder, "Rosenblatt award", 3, 0.0)
-    assert len(found) == 3
-    assert found[0][0].source == "awards.md"
-    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-
-
-def test_the_index_is_built_once_until_a_file_changes(folder):
-    _indexed.cache_clear()
-    for _ in range(3):
-        search(folder, "cats", 1, 0.0)
-    assert (_indexed.cache_info().misses, _indexed.cache_info().hits) == (1, 2)
-    path = folder / "awards.md"
-    path.write_text("Nothing about prizes.")
-    os.utime(path, ns=(1, 1))
-    assert search(folder, "Rosenblatt", 1, 0.0) == []
-    assert _indexed.cache_info().misses == 2
-
-
-def test_hidden_folders_and_other_kinds_of_file_are_left_out(folder):
-    (folder / ".git").mkdir()
-    for name in (".git/a.md", ".b.md", "c.py"):
-        (folder / name).write_text("zebra zebra")
-    assert search(folder, "zebra", 3, 0.0) == []
-
-
 def test_a_missing_or_empty_folder_is_an_error_that_names_it(folder):
     (folder / "empty").mkdir()
     (folder / "blank").mkdir()
@@ -148,27 +128,6 @@ def test_a_missing_or_empty_folder_is_an_error_that_names_it(folder):
         asyncio.run(ponder.solve(ASKED, model=Scripted(lambda request: GOOD), strategy="retrieve"))
     with pytest.raises(InputError, match="k >= 1"):
         retrieved(folder, k=0)
-
-
-def test_without_the_package_the_error_gives_the_line_that_installs_it(folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bm25s", None)
-    _indexed.cache_clear()
-    with pytest.raises(MissingExtra, match=r'`bm25s`: pip install "ponder\[retrieve\]"'):
-        search(folder, "cats", 1, 0.0)
-
-
-def test_a_passage_ends_with_a_paragraph_and_says_its_line():
-    text = "# Title\n\n" + "one " * 70 + "\n\n" + "two " * 70 + "\nthree\n\nfour\n"
-    ends = [(one.line, one.text.split()[0], one.text.split()[-1]) for one in cut("a", text)]
-    assert ends == [(1, "#", "one"), (5, "two", "three"), (8, "four", "four")]
-
-
-@pytest.mark.parametrize("text", ["word " * 1_000, "word\n" * 1_000, "a b\n\n" * 400])
-def test_no_passage_is_longer_than_it_may_be_and_no_word_is_lost(text):
-    found = cut("a", text)
-    assert max(len(one.text.split()) for one in found) <= MOST_WORDS
-    assert " ".join(one.text for one in found).split() == text.split()
-    assert cut("a", "") == []
 
 
 def test_a_failed_draw_has_no_evidence():
