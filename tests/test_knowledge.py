@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ponder
-from ponder.errors import BudgetExhausted, InputError
+from ponder.errors import BudgetExhausted, EndpointError, InputError, ModelError
 from ponder.lab.knowledge import (
     COPIED,
     FACTUAL,
@@ -240,11 +240,31 @@ def test_where_they_do_not_agree_it_says_that_it_is_not_known_and_which_answer_t
     assert abstained["after"] is None
 
 
-def test_a_quick_first_draw_stands_against_the_others():
+def test_a_quick_first_draw_stands_and_is_all_that_is_drawn():
     replies = boxed("Sugeno", "A", "B")
-    assert guarded(*replies, usual=1)[0].answer == "Sugeno"
-    assert guarded("after long thought " + replies[0], *replies[1:], usual=1)[0].answer is None
-    assert guarded(r"\boxed{unknown}", "thought \\boxed{A}", "thought \\boxed{B}", usual=1)[0].answer is None
+    answer, model = guarded(*replies, usual=1)
+    assert (answer.answer, len(model.requests)) == ("Sugeno", 1)
+    answer, model = guarded("after long thought " + replies[0], *replies[1:], usual=1)
+    assert (answer.answer, len(model.requests)) == (None, 3)
+    assert [one.answer for one in answer.candidates] == ["Sugeno", "A", "B"]
+    answer, model = guarded("\\boxed{unknown}", "thought \\boxed{A}", "thought \\boxed{A}", usual=1)
+    assert (answer.answer, len(model.requests)) == ("A", 3)
+
+
+def test_a_first_draw_that_fails_does_not_end_it_and_all_that_fail_are_an_error():
+    def failing(times):
+        said = iter([EndpointError("gone")] * times + boxed("A", "A", "A"))
+
+        def say(request):
+            if isinstance(found := next(said), str):
+                return found
+            raise found
+
+        return ponder.solve(FACT, model=Scripted(say), strategy="knowledge-guard(n=3,usual=1)")
+
+    assert [one.answer for one in asyncio.run(failing(1)).candidates] == ["A", "A", "A"]
+    with pytest.raises(ModelError, match="all 3 draws"):
+        asyncio.run(failing(4))
 
 
 def test_what_does_not_ask_for_facts_goes_to_the_sampler_untouched():

@@ -6,12 +6,13 @@ Thinking longer adds no facts: it turns "I do not know" into wrong answers more 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 from ponder import answers, trace
-from ponder.errors import InputError
+from ponder.errors import InputError, ModelError
 from ponder.strategies import parse, strategy
 from ponder.strategies.draw import draw
 from ponder.strategies.retrieve import attempts, grounded, retrieve
@@ -51,7 +52,8 @@ _AMOUNT = re.compile(
 def factual(text: str) -> bool:
     """Whether a prompt asks for facts, and not for reasoning, code or a text: a question in few words and amounts, by rule.
 
-    Dates are no amounts; what stands in quotation marks or brackets does not count. English only: else it is False.
+    Dates are no amounts; what stands in quotation marks or brackets does not count. Its words are English ones: of another language
+    it knows the question mark and figures only.
     """
     outside = _QUOTED.sub(" ", text)
     if len(text.split()) > WORDS or _FORMAL.search(text) or _TOLD.search(outside) or not _ASKS.search(text):
@@ -81,9 +83,9 @@ async def knowledge_guard(
 ) -> Answer:
     """Answer a question of fact from a folder's texts, or in short where draws agree, or not at all; leave the rest to `sampler`.
 
-    What asks for facts (`factual`) goes to `retrieve` where there is a `folder`. Without, `n` draws are told to be short or to say
-    that they do not know; the most frequent answer stands if more than `share` of the draws give it, or if the first draw answers
-    and has produced no more than `usual` tokens, which are then all that is drawn (0: not used; take the median of the model's).
+    What asks for facts (`factual`) goes to `retrieve` with `n` draws where there is a `folder`. Without, `n` draws are told to be
+    short or to say that they do not know, and the most frequent answer stands if more than `share` of the draws give it. With
+    `usual` (tokens; the median of the model's on such questions) the first draw goes alone, and stands if it answers within them.
     Else the answer is that it is not known. Any other prompt goes to the strategy `sampler` as it is. The event `routed` says
     which way it went, `abstained` which answer was taken back.
 
@@ -97,15 +99,35 @@ async def knowledge_guard(
         inner, settings = parse(sampler)
         return await inner(problem, model, verifier, **settings)
     if folder:
-        return await retrieve(problem, model, verifier, folder=folder)
+        return await retrieve(problem, model, verifier, folder=folder, n=n)
     short = replace(problem, messages=(*problem.messages[:-1], SHORT, problem.messages[-1]))
     why = f"no answer is given by more than {share:.0%} of {n} draws"
-    return await grounded(problem, draw(short, model, n), partial(agreed, share=share, usual=usual), why)
+    return await grounded(problem, _patient(short, model, n, usual), partial(_agreed, share=share, usual=usual), why)
 
 
-def agreed(drawn: Sequence[Candidate], canonical: answers.Canonical, share: float, usual: int) -> Candidate | None:
+async def _patient(problem: Problem, model: Model, n: int, usual: int) -> AsyncGenerator[Candidate, None]:
+    """The draws as they finish; where the first may be quick it goes alone, and the others only if it is not."""
+    given: set[int] = set()
+    for count in (1, n) if usual and n > 1 else (n,):
+        try:
+            async with aclosing(draw(problem, model, count)) as drawn:
+                async for one in drawn:
+                    if one.sample.index not in given:
+                        given.add(one.sample.index)
+                        yield one
+                    if _quick(one, usual):
+                        return
+        except ModelError:
+            if count == n:
+                raise
+
+
+def _agreed(drawn: Sequence[Candidate], canonical: answers.Canonical, share: float, usual: int) -> Candidate | None:
     """The first candidate if it was quick, else the first with the most frequent answer, where that is `supported`; else None."""
-    tried = [one for one in drawn if attempts(one)]
-    quick = [one for one in tried if one.sample.index == 0 and one.sample.usage.completion <= usual]
-    votes = quick or max(answers.classes(tried, canonical).values(), key=len, default=[])
+    quick = [one for one in drawn if _quick(one, usual)]
+    votes = quick or max(answers.classes(filter(attempts, drawn), canonical).values(), key=len, default=[])
     return votes[0] if votes and supported(len(votes), len(drawn), bool(quick), share) else None
+
+
+def _quick(one: Candidate, usual: int) -> bool:
+    return one.sample.index == 0 and attempts(one) and one.sample.usage.completion <= usual
