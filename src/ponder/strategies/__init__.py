@@ -103,6 +103,7 @@ registry: Registry[Strategy] = Registry(
         "beam": "ponder.strategies.beam:beam",
         "lookahead": "ponder.strategies.beam:lookahead",
         "dvts": "ponder.strategies.beam:dvts",
+        "speculative-rejection": "ponder.strategies.rejection:speculative_rejection",
         "rebase": "ponder.strategies.rebase:rebase",
         "particles": "ponder.strategies.particles:particles",
         "particle-gibbs": "ponder.strategies.particles:particle_gibbs",

@@ -18,6 +18,7 @@ from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted, InputError, ModelError, VerifierError
 from ponder.models.sample import claim, draws, most, together
 from ponder.separator import pattern
+from ponder.strategies import Select
 from ponder.strategies.draw import answer, ask, marked, refused, scores, undecided
 from ponder.types import Abilities, Answer, Candidate, Model, Problem, Request, Sample, Score, Step, Usage, Verifier
 
@@ -147,10 +148,10 @@ def prune(paths: Iterable[Path]) -> None:
 
 
 class Leaves:
-    """The paths that have ended. Their weighted vote is the anytime answer."""
+    """The paths that have ended. What `select` chooses of them, their weighted vote, is the anytime answer."""
 
-    def __init__(self, problem: Problem, verifier: Verifier) -> None:
-        self._problem, self._verifier = problem, verifier
+    def __init__(self, problem: Problem, verifier: Verifier, select: Select = answers.weighted) -> None:
+        self._problem, self._verifier, self._select = problem, verifier, select
         self._canonical = functools.cache(problem.task.canonical)
         self._candidates: list[Candidate] = []
         self._failure: str | None = None
@@ -160,7 +161,7 @@ class Leaves:
         return len(self._candidates)
 
     def offer(self, paths: Iterable[Path]) -> list[Path]:
-        """Take in the paths that have ended, let their vote lead, and return those that go on; unscored ones are given up."""
+        """Take in the paths that have ended, let their choice lead, and return those that go on; unscored ones are given up."""
         live = []
         for path in paths:
             if path.error is not None:
@@ -172,13 +173,13 @@ class Leaves:
             else:
                 prune([path])
                 self._doubt = self._doubt or (path.score and path.score.error) or "it does not say"
-        chosen = answers.weighted(self._candidates, self._canonical)
+        chosen = self._select(self._candidates, self._canonical)
         if chosen is not None:
             trace.lead(answer(chosen, self._candidates))
         return live
 
     def answer(self) -> Answer:
-        """The weighted vote among the leaves.
+        """What is chosen among the leaves.
 
         Where there are none, raises `BudgetExhausted` if the budget refused a draw, `VerifierError` if the verifier could not judge
         unfinished paths, else `ModelError`.
@@ -193,7 +194,7 @@ class Leaves:
             )
         if not self._candidates:
             raise ModelError(f"no path came to its end; the first that failed did so because: {self._failure}")
-        chosen = answers.weighted(self._candidates, self._canonical)
+        chosen = self._select(self._candidates, self._canonical)
         return marked(answer(chosen, self._candidates) if chosen else undecided(self._candidates, self._verifier))
 
 
