@@ -1,7 +1,7 @@
 """What a fixed total solves of a whole data set, by how it is given out: 60 problems of Countdown with builtin:mini.
 
 Each allocation spends the same total of computed tokens on the same problems, with the same samples; the estimators have learnt
-from others. Shown are means over seeds, and in brackets the 95 % interval of the gain over uniform, paired by problem; below, how
+from others. Shown are means over seeds, and in brackets the 95 % interval of the gain over uniform, paired by problem; above, how
 well the estimators tell the difficulty of these problems. Draws are kept for the run, so that none is made twice.
 
     python benchmarks/batch.py [--problems 60] [--seeds 2] [--train 150]
@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from ponder.batch import Allocation, batch
 from ponder.lab.bank import Bank, draw_bank
 from ponder.lab.statistics import paired_interval
 from ponder.models.catalog import opened
-from ponder.policy.calibration import brier, expected_calibration_error
-from ponder.policy.difficulty import Estimator, fit
+from ponder.policy.calibration import brier, expected_calibration_error, reliability
+from ponder.policy.difficulty import Estimator, Kind, fit
 from ponder.store import Store, keeping
 from ponder.tasks import tasks
 from ponder.types import Answer, Model, Problem
@@ -65,14 +66,26 @@ async def compare(problems: Sequence[Problem], seeds: int, model: Model, text: E
         print(line, flush=True)
 
 
-def reliability(name: str, estimator: Estimator, bank: Bank) -> None:
-    told = [estimator(problem, row) for problem, row in zip(bank.problems, bank.candidates, strict=True)]
-    known = [(one, 1 - row[estimator.probe :].mean()) for one, row in zip(told, bank.correct, strict=True) if one is not None]
+def learnt(kind: Kind, size: int, bank: Bank) -> Estimator:
+    return fit(kind, bank.problems, bank.candidates, bank.correct, size)
+
+
+def unscored(bank: Bank) -> Bank:
+    """The same samples where nothing verifies."""
+    return replace(bank, candidates=[[replace(one, score=None) for one in row] for row in bank.candidates])
+
+
+def told(name: str, estimator: Estimator, bank: Bank) -> None:
+    """How well the difficulty is told, against that of the samples that the estimator has not seen."""
+    guesses = [estimator(problem, row) for problem, row in zip(bank.problems, bank.candidates, strict=True)]
+    known = [(one, 1 - row[estimator.probe :].mean()) for one, row in zip(guesses, bank.correct, strict=True) if one is not None]
     predicted, happened = zip(*known, strict=True)
-    error, mean = expected_calibration_error(predicted, happened, 5), [float(np.mean(happened))] * len(happened)
+    mean = [float(np.mean(happened))] * len(happened)
     print(
-        f"{name}: correlation {np.corrcoef(predicted, happened)[0, 1]:.2f}, calibration error {error:.3f}, "
-        f"Brier {brier(predicted, happened):.3f} (of the mean alone {brier(mean, happened):.3f})"
+        f"{name:22} correlation {np.corrcoef(predicted, happened)[0, 1]:.2f}, "
+        f"calibration error {expected_calibration_error(predicted, happened, 5):.3f}, "
+        f"Brier {brier(predicted, happened):.3f} (of the mean alone {brier(mean, happened):.3f})   "
+        + "  ".join(f"{one:.2f} {truth:.2f} x{count}" for one, truth, count in reliability(predicted, happened, 5))
     )
 
 
@@ -84,11 +97,13 @@ async def main(given: argparse.Namespace) -> None:
             with keeping(store):
                 train = await draw_bank(task.load("train", given.train), model, SAMPLES, verifier=task.chooser)
                 held = await draw_bank(task.load("validation", given.problems), model, SAMPLES, verifier=task.chooser)
-            text = fit("text", train.problems, train.candidates, train.correct)
-            probe = fit("probe", train.problems, train.candidates, train.correct, probe=2)
+            text, probe = learnt("text", 0, train), learnt("probe", 2, train)
+            print("estimators: reliability as predicted happened x problems")
+            told("text", text, held)
+            for size in (2, 4):
+                told(f"probe of {size}, checked", learnt("probe", size, train), held)
+                told(f"probe of {size}, unchecked", learnt("probe", size, unscored(train)), unscored(held))
             await compare(held.problems, given.seeds, model, text, probe, store)
-        reliability("text", text, held)
-        reliability("probe of 2", probe, held)
 
 
 if __name__ == "__main__":
