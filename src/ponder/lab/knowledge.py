@@ -45,8 +45,8 @@ REASONING = {
     "humaneval": ("bench_code/HumanEval.jsonl.gz", "prompt"),
 }
 
-_SHARES = (0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0)
-_QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+_SHARES = (0.0, 1 / 3, 0.5, 2 / 3, 1.0)
+_QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
