@@ -27,7 +27,7 @@ Shown = tuple[difficulty.Kind | None, int]
 SHOWN: tuple[Shown, ...] = ((None, 0), ("text", 0), ("probe", 1), ("probe", 2), ("probe", 4))
 """What may tell the difficulty: nothing, the text, or so many samples."""
 BINS = 4
-SLACK, SPARE = 0.001, 0.1
+SLACK, SPARE = 0.0005, 0.2
 """Less accuracy than this is not worth more tokens, and fewer tokens than this part are not worth less accuracy."""
 REACHED = dict(zip(EFFORTS, (0.0, 0.5, 0.8, 0.95, 1.0), strict=True))
 """What part of the gain from the least budget to the best one an effort must reach."""
