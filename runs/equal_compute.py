@@ -17,14 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from ponder.config import store_path
-from ponder.errors import ModelError, VerifierError
+from ponder.lab.attempt import attempts
 from ponder.lab.bank import draw_bank
 from ponder.lab.statistics import Floats, best_of_k, interval, majority_at_k, pass_at_k
 from ponder.models.catalog import opened
-from ponder.solve import solve
 from ponder.store import Store, keeping
 from ponder.tasks import get
-from ponder.trace import Event, usage
 from ponder.types import Model, Problem, Usage, Verifier
 from ponder.verifiers import opened as judging
 
@@ -75,23 +73,11 @@ async def run(template: str, budget: int, size: int, problems: Sequence[Problem]
 
 
 async def measured(template: str, budget: int, size: int, problems: Sequence[Problem], model: Model, prm: Verifier) -> Run:
-    width, began = asyncio.Semaphore(ABREAST), time.monotonic()
-
-    async def one(problem: Problem) -> tuple[float, dict[str, Usage]]:
-        """What the answer was worth, and the bill; no answer is worth nothing."""
-        heard: list[Event] = []
-        async with width:
-            try:
-                answer = await solve(problem, model=model, strategy=template.format(n=size), verifier=prm, listener=heard.append)
-                right = TASK.verifier.grade(problem, answer.text).value or 0.0
-            except (ModelError, VerifierError):
-                right = 0.0
-        return right, usage(heard)
-
-    rights, bills = zip(*await asyncio.gather(*map(one, problems)), strict=True)
-    bill = {role: asdict(sum((one.get(role, Usage()) for one in bills), Usage())) for role in ("policy", "verifier")}
-    tokens = [sum(one.values(), Usage()).computed for one in bills]
-    return Run(template, budget, size, list(rights), tokens, bill, (time.monotonic() - began) / len(problems))
+    began = time.monotonic()
+    made = await attempts(problems, ABREAST, model=model, strategy=template.format(n=size), verifier=prm)
+    seconds = (time.monotonic() - began) / len(problems)
+    bill = {role: asdict(sum((one.bill.get(role, Usage()) for one in made), Usage())) for role in ("policy", "verifier")}
+    return Run(template, budget, size, [one.right for one in made], [one.tokens for one in made], bill, seconds)
 
 
 async def sizes(template: str, unit: int) -> list[int]:

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from ponder.budget import Budget
-from ponder.errors import BudgetExhausted, InputError, ModelError
+from ponder.errors import InputError
+from ponder.lab.attempt import attempt
 from ponder.lab.bank import Bank, draw_bank
 from ponder.lab.race import race
 from ponder.lab.replay import Outcome, Replay, replayed, shuffled
 from ponder.lab.statistics import Floats
 from ponder.models.sample import most
-from ponder.solve import solve
 from ponder.store import current
 from ponder.strategies import Strategy, parse
 from ponder.strategies.draw import ask
-from ponder.types import Model, Problem, Sample, Usage, Verifier
+from ponder.types import Model, Problem, Sample, Verifier
 
 NS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 CONFIDENCES = (0.75, 0.8, 0.9, 0.95, 0.99, 0.999)
@@ -153,27 +153,12 @@ async def _run(
 
     async def once(number: int, place: int) -> Floats:
         """(budgets, 2): what the answer is worth, and its computed tokens."""
-        (one, given), problem = strategies[number], problems[place]
+        (one, given), settings = strategies[number], {"model": model, "verifier": verifier, "seed": seed, "store": current()}
         rows = []
         for budget in budgets:
             async with width:
-                try:
-                    answer = await solve(
-                        problem,
-                        model=model,
-                        strategy=one,
-                        verifier=verifier,
-                        budget=Budget(tokens=budget),
-                        seed=seed,
-                        store=current(),
-                        **given,
-                    )
-                except (BudgetExhausted, ModelError):
-                    rows.append((0.0, 0.0))
-                    continue
-            assert problem.task.verifier is not None
-            [grade] = await problem.task.verifier(problem, [Sample(answer.text)])
-            rows.append((grade.value or 0.0, float(sum(answer.usage.values(), Usage()).computed)))
+                made = await attempt(problems[place], strategy=one, budget=Budget(tokens=budget), **settings, **given)
+            rows.append((made.right, float(made.tokens)))
         return np.array(rows)
 
     finalists = await race(len(strategies), len(problems), once)

@@ -1,0 +1,182 @@
+"""`auto` against every fixed strategy: accuracy by tokens really spent, on held-out problems. About 25 minutes on 2 idle cores.
+
+python runs/frontier.py               # writes docs/frontier.md and its figures; killed, the same command goes on
+
+Every run is a real one on engines of its own, with cold caches, and everything is charged: prompts, probes, verifiers.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ponder.budget import Budget
+from ponder.config import store_path
+from ponder.lab.attempt import attempts
+from ponder.lab.charts import figure
+from ponder.lab.statistics import Floats, interval, paired_interval
+from ponder.models.catalog import opened
+from ponder.policy.policy import Policy, shipped
+from ponder.tasks import get
+from ponder.verifiers import opened as judging
+
+DOCS = Path(__file__).parent.parent / "docs"
+KEPT = store_path().with_name("frontier.jsonl")
+PROBLEMS, ABREAST, SEED = 200, 32, 1
+SIZES = (1, 4, 16, 64)
+PRM = "builtin:mini-prm"
+TASKS = {  # fixed strategies by what they may draw, and the verifier where it is not the task's own
+    "countdown": (
+        ("best-of-n(n={n})", None),
+        ("self-consistency(n={n})", None),
+        ("mcts(simulations={n},value=rollout)", None),
+        ("best-of-n(n={n})", PRM),
+        ("rebase(n={n})", PRM),
+        ("twisted-smc(n={n})", PRM),
+    ),
+    "arithmetic": (("self-consistency(n={n})", None),),
+}
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A strategy on all problems of a task: what each answer was worth and cost. `size` is its N, or the budget of `auto`."""
+
+    task: str
+    spec: str
+    verifier: str | None
+    size: int
+    right: list[float]
+    tokens: list[int]
+
+    @property
+    def name(self) -> str:
+        template = self.spec.partition("(")[0]
+        return f"{template}, {self.verifier}" if self.verifier else template
+
+
+async def run(task: str, spec: str, verifier: str | None, size: int) -> Run:
+    """On engines of its own: what another run has left in their caches would be computed for nothing here."""
+    asked = get(task)
+    budget = Budget(tokens=size) if spec == AUTO else None
+    async with judging(verifier, asked) as judge, opened("builtin:mini") as model:
+        made = await attempts(
+            asked.load("test", PROBLEMS),
+            ABREAST,
+            model=model,
+            strategy=spec.format(n=size),
+            verifier=judge,
+            budget=budget,
+            seed=SEED,
+        )
+    return Run(task, spec, verifier, size, [one.right for one in made], [one.tokens for one in made])
+
+
+async def runs(task: str) -> list[Run]:
+    """All runs of a task; those that an earlier run has finished are read back."""
+    done = [Run(**json.loads(line)) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
+    plan = [(AUTO, None, choice.budget) for choice in policy(task).bins[0].choices]
+    plan += [(spec, verifier, size) for spec, verifier in TASKS[task] for size in SIZES]
+    made = []
+    for spec, verifier, size in plan:
+        key = (task, spec, verifier, size)
+        found = next((one for one in done if (one.task, one.spec, one.verifier, one.size) == key), None)
+        if found is None:
+            found = await run(*key)
+            with KEPT.open("a") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+        print(f"{task} {found.name} {size}: {np.mean(found.right):.1%} at {np.mean(found.tokens):,.0f} tokens", flush=True)
+        made.append(found)
+    return made
+
+
+def policy(task: str) -> Policy:
+    found = shipped(task, "builtin:mini", "countdown" if task == "countdown" else None)
+    assert found is not None
+    return found
+
+
+def page(task: str, made: Sequence[Run]) -> str:
+    """A table of all runs, and the two comparisons: at the best fixed strategy's accuracy, and at every fixed point."""
+    best = max((one for one in made if one.spec != AUTO and one.size == max(SIZES)), key=lambda one: np.mean(one.right))
+    ours = [one for one in made if one.spec == AUTO]
+    top = max(ours, key=lambda one: (np.mean(one.right), -np.mean(one.tokens)))
+    (less,), (more,) = paired_interval(column(top.right), column(best.right))
+    share, (low, high) = ratio(top.tokens, best.tokens)
+    head = (
+        f"## {task}, {PROBLEMS} held-out problems\n\n![{task}: accuracy against tokens](figures/frontier-{task}.svg)\n\n"
+        f"Best fixed strategy at N = {max(SIZES)}: `{best.name}`, {np.mean(best.right):.1%} at {np.mean(best.tokens):,.0f} tokens. "
+        f"`auto` with a budget of {top.size:,}: {np.mean(top.right):.1%} at {np.mean(top.tokens):,.0f} tokens, "
+        f"{np.mean(top.right) - np.mean(best.right):+.1%} [{less:+.1%}, {more:+.1%}] (paired), for {share:.1%} "
+        f"[{low:.1%}, {high:.1%}] of the tokens.\n\n"
+        "| strategy | N or budget | solved | 95 % interval | tokens | tokens of `auto` for as much |\n|---|---|---|---|---|---|"
+    )
+    return "\n".join([head, *(row(one, ours) for one in made)])
+
+
+def row(one: Run, ours: Sequence[Run]) -> str:
+    (low,), (high,) = interval(column(one.right))
+    needed = "" if one.spec == AUTO else reach(float(np.mean(one.right)), ours)
+    return f"| `{one.name}` | {one.size:,} | {np.mean(one.right):.1%} | {low:.1%} – {high:.1%} | {np.mean(one.tokens):,.0f} | {needed} |"
+
+
+def reach(accuracy: float, ours: Sequence[Run]) -> str:
+    """The tokens at which `auto` has this accuracy, on straight lines between its runs; "-" beyond its best."""
+    points = sorted((float(np.mean(one.right)), float(np.mean(one.tokens))) for one in ours)
+    if accuracy > points[-1][0]:
+        return "-"
+    return f"{np.interp(accuracy, *zip(*points, strict=True)):,.0f}"
+
+
+def ratio(first: Sequence[int], second: Sequence[int], resamples: int = 2000) -> tuple[float, tuple[float, float]]:
+    """The ratio of two mean costs on the same problems, and its 95 % interval by resampling problems."""
+    ours, theirs = np.array(first, float), np.array(second, float)
+    drawn = np.random.default_rng(0).integers(0, len(ours), (resamples, len(ours)))
+    low, high = np.percentile(ours[drawn].mean(axis=1) / theirs[drawn].mean(axis=1), (2.5, 97.5))
+    return float(ours.mean() / theirs.mean()), (float(low), float(high))
+
+
+def column(right: Sequence[float]) -> Floats:
+    return np.array(right)[:, None]
+
+
+def draw(task: str, made: Sequence[Run]) -> None:
+    """The figure: accuracy against tokens really spent, a line a strategy."""
+    curves = []
+    for name in dict.fromkeys(one.name for one in made):
+        points = [point(one) for one in sorted(made, key=lambda one: one.size) if one.name == name]
+        curves.append({"strategy": name, "parameters": {}, "points": points})
+    shown = {"task": task, "model": "builtin:mini", "problems": PROBLEMS, "curves": curves, "fits": []}
+    figure(shown, axis="tokens").properties(background="white").save(DOCS / "figures" / f"frontier-{task}.svg")
+
+
+def point(one: Run) -> dict[str, object]:
+    (low,), (high,) = interval(column(one.right))
+    return {
+        "n": one.size, "tokens": float(np.mean(one.tokens)), "seconds": None, "selected": float(np.mean(one.right)),
+        "oracle": None, "mean": None, "interval": [float(low), float(high)],
+    }  # fmt: skip
+
+
+HEAD = """# The frontier
+
+Made by `python runs/frontier.py`: `builtin:mini`, each run for real on cold engines, everything charged. The policies are those
+shipped, tuned on the validation split; the problems are of the test split, and the run's seed is not the tuner's.
+"""
+
+
+def main() -> None:
+    made = {task: asyncio.run(runs(task)) for task in TASKS}
+    for task, ran in made.items():
+        draw(task, ran)
+    text = "\n".join([HEAD, *("\n" + page(task, ran) + "\n" for task, ran in made.items())])
+    (DOCS / "frontier.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
