@@ -1,5 +1,6 @@
 """DeepConf: what its filter keeps, where a stream is cut, who votes, what it costs, and 522 recorded votes."""
 
+import asyncio
 import gzip
 import json
 from collections import Counter
@@ -12,15 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endpoint import Endpoint
 from ponder import tasks
 from ponder.errors import AbilityMissing, BudgetExhausted, InputError
+from ponder.models.chat import Chat
+from ponder.models.sample import sample
 from ponder.models.simulated import ABLE, Simulated, Tally
+from ponder.models.wire import Dialect
 from ponder.solve import solve_sync
 from ponder.store import Store
 from ponder.strategies.deepconf import Below, Trusted, confidences, passes, quantile, vote
 from ponder.tasks.simulated import problems
 from ponder.trace import usage
-from ponder.types import Abilities, Candidate, Chunk, Sample, Usage
+from ponder.types import Abilities, Candidate, Chunk, Message, Request, Sample, Usage
 from ponder.verifiers.confidence import Confidence, groups, pooled
 
 ONE_BY_ONE = replace(ABLE, n=False)
@@ -273,3 +278,22 @@ def test_a_budget_is_not_exceeded_while_streams_are_cut_and_the_best_so_far_is_r
     else:
         assert (answer.stopped, bool(answer.candidates)) == ("budget", True)
     assert model.tally.usage.computed <= tokens
+
+
+def test_on_an_endpoint_a_cut_stream_is_closed_and_the_server_stops_writing():
+    """Seven days in 21 tokens of log-probability -.25: below 0 as soon as the window of four is full, at the fourth token."""
+    asked = Request((Message("user", "days?"),), logprobs=True, watch=Below(0.0, 4))
+
+    async def main(running):
+        able = replace(ABLE, top_logprobs=False)
+        async with Endpoint(pace=0.02).run() as endpoint:
+            chat = Chat("weekly", endpoint.url, abilities=able, dialect=Dialect(running_usage=running))
+            [one] = await sample(chat, asked)
+            await chat.close()
+            return one, endpoint.written
+
+    for running, source in ((True, "model"), (False, "rule")):
+        one, written = asyncio.run(main(running))
+        assert (one.text, one.finish_reason, one.cut, one.error) == ("Monday, Tues", "cancelled", True, None)
+        assert (one.usage.completion, one.usage_source) == (4, source)
+        assert 4 <= written < 8
