@@ -1,5 +1,7 @@
 """Rules of instructions: each kind with a text that follows it and one that does not, and what is said to be wrong."""
 
+import time
+
 import pytest
 
 from ponder.errors import InputError
@@ -206,3 +208,11 @@ def test_a_text_without_a_language_is_in_the_right_one():
 def test_an_unknown_rule_is_named(constraint):
     with pytest.raises(InputError, match=f"no rule for '{constraint.kind}'"):
         constraint.fault("text")
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "<<" * 10**5, "*" * 10**5, "9" * 10**5, "\ud800\0", "\n" * 10**5])
+def test_a_hostile_text_is_judged_in_time(text):
+    for kind, parameters, *_ in CASES:
+        began = time.perf_counter()
+        Constraint(kind, parameters).fault(text)
+        assert time.perf_counter() - began < 2

@@ -137,7 +137,7 @@ def first_word(text: str, num_paragraphs: int, nth_paragraph: int, first_word: s
 
 @rule("detectable_content:number_placeholders")
 def placeholders(text: str, num_placeholders: int) -> str | None:
-    return _count("placeholders [in brackets]", len(re.findall(r"\[.*?\]", text)), "at least", num_placeholders)
+    return _count("placeholders [in brackets]", len(re.findall(r"\[[^\[\]\n]*\]", text)), "at least", num_placeholders)
 
 
 @rule("detectable_content:postscript")
@@ -188,8 +188,8 @@ def json_format(text: str) -> str | None:
 
 @rule("detectable_format:title")
 def title(text: str) -> str | None:
-    titles = re.findall(r"<<[^\n]+>>", text)
-    return None if any(one.strip("<>").strip() for one in titles) else "it has no title in <<double angular brackets>>"
+    inside = (line.partition("<<")[2].rpartition(">>")[0] for line in text.split("\n"))
+    return None if any(one.lstrip("<").rstrip(">").strip() for one in inside) else "it has no title in <<double angular brackets>>"
 
 
 @rule("combination:two_responses")
