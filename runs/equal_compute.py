@@ -208,9 +208,9 @@ TAIL = """
 
 From about 400 tokens on the best searches of this model are `twisted-smc` and `rebase`. Much of what they gain is the weighted vote
 at their end, which gives plain samples some of it too: the verifier tells a right end well (AUC .955), but a first or second step
-badly (.65 and .69, see the [card](mini.md)), so that what prunes hard by it (`beam`, `dvts`, `alphamath`) loses to sampling. `rstar`
-asks no verifier, and its equal steps are one node: it is the best at 200 tokens, and a vote is all that chooses at its end, so it
-hardly grows. `think` solves nothing: after "Wait" this model goes on as if with a step too many.
+badly (.65 and .69, see the [card](mini.md)), so that what prunes hard by it (`beam`, `dvts`, `alphamath`) loses to sampling.
+`rstar` asks no verifier, and its equal steps are one node: it is the best at 200 tokens, and a vote is all that chooses at its end,
+so it hardly grows. `think` solves nothing: after "Wait" this model goes on as if with a step too many.
 
 The first rows are exact expectations over subsets of {samples} samples, so their sizes are fractions; their costs are those of the
 runs of best-of-n on a straight line. Every run has engines of its own, whose caches are cold at its beginning. Seconds are wall

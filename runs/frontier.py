@@ -121,7 +121,8 @@ def page(task: str, made: Sequence[Run]) -> str:
 def row(one: Run, ours: Sequence[Run]) -> str:
     (low,), (high,) = interval(column(one.right))
     needed = "" if one.spec == AUTO else reach(float(np.mean(one.right)), ours)
-    return f"| `{one.name}` | {one.size:,} | {np.mean(one.right):.1%} | {low:.1%} – {high:.1%} | {np.mean(one.tokens):,.0f} | {needed} |"
+    solved = f"{np.mean(one.right):.1%} | {low:.1%} – {high:.1%}"
+    return f"| `{one.name}` | {one.size:,} | {solved} | {np.mean(one.tokens):,.0f} | {needed} |"
 
 
 def reach(accuracy: float, ours: Sequence[Run]) -> str:

@@ -186,3 +186,12 @@ def test_there_are_no_more_questions_than_asked_for_and_a_draft_without_any_stan
     silent = Scripted(lambda request: DRAFT)
     answer = solve_sync(PROBLEM, model=silent, strategy="chain-of-verification")
     assert (answer.answer, len(silent.requests)) == ("7", 2)
+
+
+@pytest.mark.parametrize(("settled", "attempts"), [(0, 6), (1, 1), (2, 2), (3, 3)])
+def test_a_chain_that_comes_to_rest_is_not_refined_further(settled, attempts):
+    """A model that changes nothing and is never content: `settled` equal answers in a row end it, 0 never does."""
+    model = Scripted(lambda request: "verdict: wrong" if "Do not give" in request.messages[-1].content else "answer 7")
+    answer = solve_sync(PROBLEM, model=model, strategy="self-refine", rounds=5, settled=settled)
+    assert [len(chain) for chain in chains(answer)] == [attempts]
+    assert sum(event.kind == "settled" for event in answer.trace.events) == bool(settled)

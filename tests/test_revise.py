@@ -1,5 +1,7 @@
 """Sequential revisions: chains against closed forms, their ratio, and how the answer is chosen."""
 
+from dataclasses import replace
+
 import pytest
 
 from ponder.errors import InputError, ModelError
@@ -114,3 +116,34 @@ def test_at_the_budgets_limit_the_vote_so_far_is_the_answer():
 def test_nothing_to_draw_is_an_error(spec):
     with pytest.raises(InputError, match="must be above 0, and is 0"):
         solve_sync(PROBLEM, model=Simulated(), strategy=spec)
+
+
+@pytest.mark.parametrize("verifier", [None, Imperfect(problems(1)[0].task.verifier, 1.0, 0.0)])
+def test_a_chain_that_has_settled_votes_for_what_it_was_spared(verifier):
+    """A model that changes nothing: two draws a chain instead of six, and the answer and its candidates of a vote that goes on."""
+    model = Simulated(accuracy=0.5, steps=1, attractor=1, abilities=replace(ABLE, n=False))
+    for problem in problems(12):
+        full, early = (
+            solve_sync(problem, model=model, strategy="revise", verifier=verifier, chains=3, length=6, settled=window)
+            for window in (0, 2)
+        )
+        assert early.answer == full.answer
+        assert (early.usage["policy"].calls, full.usage["policy"].calls) == (6, 18)
+        assert [one.sample.index for one in early.candidates] == list(range(6))
+        assert sum(event.kind == "settled" for event in early.trace.events) == 3
+
+
+def test_a_restless_chain_does_not_outvote_a_settled_one():
+    """7 stays, 8 and 9 take turns: without what it is spared, the 7 of one chain has two votes against three of the other."""
+
+    def say(request):
+        last = [message.content[-1] for message in request.messages if message.role == "assistant"][-1:]
+        return f"answer {7 + request.seed % 2}" if not last else {"7": "answer 7", "8": "answer 9", "9": "answer 8"}[last[0]]
+
+    seen = set()
+    for seed in range(8):
+        settings = {"model": Scripted(say), "strategy": "revise", "chains": 2, "length": 6, "seed": seed}
+        full, early = (solve_sync(problems(1)[0], settled=window, **settings) for window in (0, 2))
+        assert early.answer == full.answer
+        seen.add((early.usage["policy"].calls, early.answer))
+    assert (8, "7") in seen

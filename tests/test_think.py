@@ -214,3 +214,38 @@ def test_several_thoughts_run_side_by_side():
         return await asyncio.gather(*(solve(one, model=model, strategy="think") for one in problems(8)))
 
     assert all(answer.answer for answer in asyncio.run(main()))
+
+
+@pytest.mark.parametrize(("fixes", "breaks"), [(0.3, 0.02), (0.1, 0.1), (0.05, 0.3)])
+def test_a_chain_that_comes_to_rest_ends_and_follows_its_law(fixes, breaks):
+    """Two equal answers in a row end it: from a right one it ends right with R = (1-b) / (1-bf), from a wrong one with W = f R.
+
+    After the first draw come D_R = (1+b) / (1-bf) and D_W = (1+f) / (1-bf) more.
+    """
+    p, count = 0.4, 150
+    model = Simulated(accuracy=p, steps=1, words=1, fixes=fixes, breaks=breaks, attractor=1, abilities=replace(ABLE, n=False))
+    found = solved(model, "think", count, waits=40, settled=2)
+    loop = 1 - breaks * fixes
+    expected = p * (1 - breaks) / loop + (1 - p) * fixes * (1 - breaks) / loop
+    draws = 1 + p * (1 + breaks) / loop + (1 - p) * (1 + fixes) / loop
+    assert sum(a.answer == one.reference for one, a in found) / count == pytest.approx(expected, abs=within(expected, count))
+    lengths = [len(chain) for _, answer in found for chain in chains(answer)]
+    assert sum(lengths) / count == pytest.approx(draws, abs=4 * 0.8 / count**0.5)
+    for (_, answer), length in zip(found, lengths, strict=True):
+        [ended] = [event.data for event in answer.trace.events if event.kind == "settled"]
+        assert ended == {"chain": 0, "answer": answer.answer, "answers": length}
+        assert len(thoughts(answer)) == length
+
+
+def test_thinking_in_tags_comes_to_rest_by_the_answers_that_it_states():
+    """What a stretch says is read off its own text; one that states no answer agrees with nothing."""
+
+    def say(request):
+        if "</think>" in request.prefix:
+            return "answer 7"
+        stated = ("answer 8", "no", "answer 7", "answer 7")[request.prefix.count("Wait")]
+        return f"{'' if request.prefix else '<think>'} {stated} </think> answer 9"
+
+    answer = solve_sync(PROBLEM, model=Scripted(say), strategy="think(waits=9,settled=2)")
+    assert len(thoughts(answer)) == 4
+    assert (answer.answer, answer.candidates[0].sample.reasoning.count("Wait")) == ("7", 3)

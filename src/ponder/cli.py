@@ -201,8 +201,8 @@ def tune(
         Where to write the policy. By default policy.json, and nowhere with --json.
     """
     settings = {"problems": problems, "samples": samples, "split": split, "held_out": held_out}
-    named = [[one for one in split_specs(text) if one] for text in (strategies, also)]
-    made = asyncio.run(_tune(_task(task, data), *named, budgets, settings, store, options))
+    named, others = ([one for one in split_specs(text) if one] for text in (strategies, also))
+    made = asyncio.run(_tune(_task(task, data), named, others, budgets, settings, store, options))
     if options.json:
         show_.json_line(made)
     else:

@@ -104,8 +104,9 @@ def policy(made: Policy) -> None:
         fixed, (low, high) = row["fixed"], row["interval"]
         settings = ", ".join(f"{name}={value}" for name, value in fixed["parameters"].items())
         spent = f"{row['tokens']:,.0f}"
-        cells = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", spent, f"{fixed['strategy']}({settings})")
-        table.add_row(f"{row['budget']:,}", *cells, f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
+        ours = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", spent)
+        theirs = (f"{fixed['strategy']}({settings})", f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
+        table.add_row(f"{row['budget']:,}", *ours, *theirs)
     stdout.print(f"\non {proof['problems']} problems of `{proof['split']}`, which no choice has seen:", highlight=False)
     _wide(table)
     efforts = ", ".join(f"{name} {budget:,}" for name, budget in made.efforts.items())

@@ -129,6 +129,7 @@ registry: Registry[Strategy] = Registry(
         "reflexion": "ponder.strategies.reflexion:reflexion",
         "revise": "ponder.strategies.revise:revise",
         "drift-check": "ponder.strategies.drift:drift_check",
+        "certaindex": "ponder.strategies.certaindex:certaindex",
         "think": "ponder.strategies.think:think",
         "retrieve": "ponder.strategies.retrieve:retrieve",
         "knowledge-guard": "ponder.policy.knowledge:knowledge_guard",

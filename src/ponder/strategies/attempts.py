@@ -53,11 +53,27 @@ def attempted(candidate: Candidate, chain: int = 0) -> None:
     trace.current().record("attempted", candidate.sample.event, chain=chain, answer=candidate.answer)
 
 
-async def improve(problem: Problem, model: Model, rounds: int, critic: Critic, verifier: Verifier | None = None) -> Answer:
+def at_rest(problem: Problem, given: Sequence[str | None], settled: int, event: int | None = None, chain: int = 0) -> bool:
+    """Whether the last `settled` answers of a chain are there and mean the same (0: never), so that it need not go on.
+
+    That it ends here, after how many answers and with which one, is in the trace (`settled`, of the draw with this event).
+    """
+    last = given[-settled:] if settled else []
+    meant = {one if one is None else problem.task.canonical(one) for one in last}
+    if len(last) < settled or len(meant) != 1 or None in meant:
+        return False
+    trace.current().record("settled", event, chain=chain, answer=last[-1], answers=len(given))
+    return True
+
+
+async def improve(
+    problem: Problem, model: Model, rounds: int, critic: Critic, verifier: Verifier | None = None, settled: int = 0
+) -> Answer:
     """A solution, and up to `rounds` revisions of the latest, each told what the critic finds wrong with it.
 
-    Ends early when that is nothing, or when the verifier is certain (1). The answer is the latest of those with the highest score,
-    without a verifier the latest. A failed draw loses its round; raises `ModelError` when no solution came.
+    Ends early when that is nothing, when the verifier is certain (1), or when `settled` answers in a row are equal (`at_rest`). The
+    answer is the latest of those with the highest score, without a verifier the latest. A failed draw loses its round; raises
+    `ModelError` when no solution came.
     """
     attempts: list[Candidate] = []
     said: tuple[str, ...] = ()
@@ -66,6 +82,8 @@ async def improve(problem: Problem, model: Model, rounds: int, critic: Critic, v
         latest = attempts[-1] if attempts else None
         try:
             if latest is not None:
+                if at_rest(problem, [one.answer for one in attempts], settled, latest.sample.event):
+                    break
                 wrong = None if latest.value == 1.0 else await critic(latest)
                 if wrong is None:
                     break

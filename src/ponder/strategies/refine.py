@@ -30,11 +30,12 @@ _QUESTION = re.compile(r"^\s*(?:[-*•]|\d+[.)])?\s*(\S.*\?)", re.MULTILINE)
 
 
 @strategy("self-refine", paper="Madaan 2023")
-async def self_refine(problem: Problem, model: Model, verifier: Verifier | None, *, rounds: int = 4) -> Answer:
+async def self_refine(problem: Problem, model: Model, verifier: Verifier | None, *, rounds: int = 4, settled: int = 0) -> Answer:
     """Let the model criticise its solution and correct it, until it finds it right, at most `rounds` times (Madaan et al. 2023).
 
-    With a verifier, it also ends where that gives 1, and the highest score wins. Departs from the paper: a revision sees the last
-    solution and its critique, not all before; the end is a verdict asked for, and not "it is correct" somewhere in the critique.
+    With a verifier, it also ends where that gives 1, and the highest score wins; with `settled`, after so many equal answers in a
+    row. Departs from the paper: a revision sees the last solution and its critique, not all before; the end is a verdict asked for,
+    and not "it is correct" somewhere in the critique.
     Without a verifier, expect no gain on reasoning (Huang et al. 2023): it helps only where more is mended than spoilt.
     """
     check("last", rounds=rounds)
@@ -44,7 +45,7 @@ async def self_refine(problem: Problem, model: Model, verifier: Verifier | None,
         verdicts = _VERDICT.findall(said)
         return None if verdicts and verdicts[-1].lower() == "right" else f"{said}\n\n{_REVISE}"
 
-    return await improve(problem, model, rounds, criticise, verifier)
+    return await improve(problem, model, rounds, criticise, verifier, settled)
 
 
 @strategy("chain-of-verification", paper="Dhuliawala 2023")

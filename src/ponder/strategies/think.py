@@ -9,9 +9,10 @@ from ponder.errors import BudgetExhausted, InputError, ModelError
 from ponder.models.sample import most
 from ponder.models.thoughts import CLOSE, OPEN
 from ponder.strategies import strategy
-from ponder.strategies.attempts import attempted, reply
+from ponder.strategies.attempts import at_rest, attempted, reply
 from ponder.strategies.direct import first
-from ponder.strategies.draw import answer, ask, choose
+from ponder.strategies.draw import answer, ask, choose, marked
+from ponder.strategies.patience import patiently
 from ponder.strategies.steps import stopping_at
 from ponder.types import Answer, Candidate, Model, Problem, Request, Sample, Usage
 
@@ -24,7 +25,7 @@ class Thought:
 
     `tokens` are the thinking tokens, our words among them. `tagged`: its thinking ends at `</think>`, and the answer is still to
     come; else at its own end, and the answer stands in it. `ended`: it came to that end and was not cut. `last` is its last draw,
-    and `usage` that of all.
+    `usage` that of all, and `answers` are what the stretches that ended say, each by itself.
     """
 
     text: str = ""
@@ -33,6 +34,7 @@ class Thought:
     ended: bool = False
     last: Sample | None = None
     usage: Usage = field(default_factory=Usage)
+    answers: tuple[str | None, ...] = ()
 
     @property
     def event(self) -> int | None:
@@ -40,12 +42,24 @@ class Thought:
 
 
 @strategy("think", paper="Muennighoff 2025 (s1)", needs=("continues",))
-async def think(problem: Problem, model: Model, *, waits: int = 2, minimum: int = 0, maximum: int = 0) -> Answer:
+async def think(
+    problem: Problem,
+    model: Model,
+    *,
+    waits: int = 2,
+    minimum: int = 0,
+    maximum: int = 0,
+    settled: int = 0,
+    patience: int = 0,
+) -> Answer:
     """Make the model think longer by "Wait", or shorter by "Final Answer:": budget forcing (s1, Muennighoff et al. 2025).
 
     Where its thinking ends, "Wait" takes the place of the end and it goes on, at most `waits` times, or until it has thought for
     `minimum` tokens if that is given. After `maximum` thinking tokens (0: the task's `max_tokens` for each stretch) the end is
     forced, and the answer has the task's `max_tokens` to itself. Our words count. Without `waits` and `maximum` it is `direct`.
+
+    `settled`: no "Wait" follows so many equal answers in a row (0: that does not matter). `patience`: a switch of thought within so
+    many tokens of a thought's start is drawn a second time (`strategies.patience`; 0: it is not).
 
     Thinking ends at `</think>` where the model writes tags, else where it stops by itself: then what it wrote is the answer so far.
     Departs from the paper: text and a stop string stand for the special tokens, so that any model that continues a text will do;
@@ -53,15 +67,19 @@ async def think(problem: Problem, model: Model, *, waits: int = 2, minimum: int 
     """
     if min(waits, minimum, maximum) < 0 or 0 < maximum <= minimum:
         raise InputError(f"think needs waits >= 0 and 0 <= minimum < maximum (0: no limit): {waits}, {minimum} and {maximum}")
+    if min(settled, patience) < 0:
+        raise InputError(f"think needs settled and patience to be 0 (off) or more: {settled} and {patience}")
     thought, refused = Thought(), False
     try:
-        if waits or maximum:
-            thought = await _think(problem, model, thought, maximum)
+        if waits or maximum or patience:
+            thought = await _think(problem, model, thought, maximum, patience)
         for _ in range(waits):
             longer = _waiting(problem, model, thought)
             if not thought.ended or 0 < minimum <= thought.tokens or 0 < maximum <= longer.tokens:
                 break
-            thought = await _think(problem, model, longer, maximum)
+            if at_rest(problem, thought.answers, settled, thought.event):
+                break
+            thought = await _think(problem, model, longer, maximum, patience)
     except BudgetExhausted:
         refused = True
     except ModelError:
@@ -71,10 +89,10 @@ async def think(problem: Problem, model: Model, *, waits: int = 2, minimum: int 
         decided = await choose(problem, model, 1, first)
     else:
         decided = _lead(problem, await _conclude(problem, model, thought))
-    return replace(decided, stopped="budget") if refused else decided
+    return replace(decided, stopped="budget") if refused else marked(decided)
 
 
-async def _think(problem: Problem, model: Model, thought: Thought, maximum: int) -> Thought:
+async def _think(problem: Problem, model: Model, thought: Thought, maximum: int, patience: int) -> Thought:
     """The thought continued to its next end, or cut. Raises `BudgetExhausted` where it would leave no room for the answer."""
     asked = ask(problem, thought.text)
     room = maximum - thought.tokens if maximum else asked.max_tokens
@@ -82,7 +100,8 @@ async def _think(problem: Problem, model: Model, thought: Thought, maximum: int)
     ending = _ending(problem, replace(thought, tagged=True, ended=False))
     kept = most(model, replace(ending, max_tokens=ending.max_tokens + room))  # its prompt will be longer by as much
     with budget.spending(budget.current().without(kept)):
-        drawn = await reply(model, asked, parent=thought.event)
+        drawing = patiently(model, asked, patience, thought.event) if patience else reply(model, asked, parent=thought.event)
+        drawn = await drawing
     tag = OPEN if drawn.reasoning and not thought.text else ""  # told apart from its tag, without which it would not go on
     text = thought.text + tag + (drawn.reasoning or drawn.text)
     further = Thought(
@@ -92,6 +111,7 @@ async def _think(problem: Problem, model: Model, thought: Thought, maximum: int)
         ended=drawn.finish_reason == "stop",
         last=drawn,
         usage=thought.usage + drawn.usage,
+        answers=(*thought.answers, problem.task.extract(problem, drawn.reasoning or drawn.text)),
     )
     trace.current().record("thought", drawn.event, tokens=further.tokens, ended=further.ended)
     if further.ended and not further.tagged:
