@@ -22,9 +22,6 @@ LAYERS = (
     ("policy",),
     ("solve", "batch"),
     ("lab", "train"),
-    ("live",),
-    ("show",),
-    ("flags",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

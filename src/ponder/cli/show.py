@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ponder.live import stderr
+from ponder.cli.live import stderr
 from ponder.policy.policy import Policy
 from ponder.trace import Event
 from ponder.types import Answer, Usage

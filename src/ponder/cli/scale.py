@@ -1,0 +1,100 @@
+"""`ponder scale`: how accuracy grows with compute."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from ponder import config, verifiers
+from ponder.cli import given, live, show
+from ponder.cli.flags import Options
+from ponder.cli.show import stdout
+from ponder.models import catalog
+from ponder.registry import split as split_specs
+from ponder.types import Task
+
+
+def scale(
+    task: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    strategies: str = "direct,self-consistency",
+    budgets: str = "1,2,4,8,16",
+    problems: int = 100,
+    split: str | None = None,
+    store: Path | None = None,
+    report: Path | None = None,
+    options: Options = Options(),
+) -> None:
+    """Measure how accuracy grows with compute: draw once, evaluate every strategy at every number of samples.
+
+    Example: ponder scale countdown-4 --strategies best-of-n,self-consistency --budgets 1,2,4,8,16,32,64
+
+    Parameters
+    ----------
+    task
+        One of `ponder tasks`.
+    data
+        Instead of a task, a .jsonl or .csv file with question and answer columns.
+    strategies
+        Names, with parameters where wanted, joined by commas; see `ponder strategies`.
+    budgets
+        Numbers of samples a problem, joined by commas.
+    problems
+        How many problems of the split.
+    split
+        Which split of the task; its first by default.
+    store
+        The sample bank; an interrupted run resumes from it for nothing. By default one in the user's data folder.
+    report
+        Where to write the report; .svg and .png figures stand beside it. By default report.html, and none with --json.
+    """
+    asked, sizes = given.task(task, data), given.numbers(budgets)
+    with options.sandbox():
+        result = asyncio.run(_scale(asked, split_specs(strategies), sizes, problems, split, store or config.store_path(), options))
+    if options.json:
+        show.json_line(result)
+    else:
+        _print_curves(result)
+    if report or not options.json:
+        _write_report(result, report or Path("report.html"))
+
+
+async def _scale(
+    task: Task, strategies: list[str], sizes: list[int], problems: int, split: str | None, store: Path, options: Options
+) -> dict[str, Any]:
+    from ponder.lab.scale import scale as measure
+
+    given.fetch(options.model or task.model)
+    asked = task.load(split or task.splits[0], problems) if max(sizes) > 0 else []
+    with live.progress(task.name, max(sizes) * len(asked)) as advance, given.bank(store) as kept:
+        name, price = options.model or task.model, given.price(options.price)
+        async with verifiers.opened(options.verifier, task) as judge, catalog.opened(name, price) as model:
+            return await measure(
+                task,
+                model,
+                strategies,
+                sizes,
+                problems=problems,
+                split=split,
+                seed=options.seed,
+                verifier=judge,
+                store=kept,
+                drawn=lambda _: advance(),
+            )
+
+
+def _print_curves(result: dict[str, Any]) -> None:
+    from ponder.lab.terminal import terminal_chart, terminal_table
+
+    stdout.print(terminal_chart(result))
+    stdout.print(terminal_table(result))
+
+
+def _write_report(result: dict[str, Any], path: Path) -> None:
+    from ponder.lab.report import report
+
+    written = report(result, path)
+    live.stderr.print(f"wrote {', '.join(map(str, written))}", style="dim", highlight=False, soft_wrap=True)
