@@ -1,1 +1,1 @@
-"""Tokens to FLOPs, seconds and dollars."""
+"""Tokens to FLOPs, seconds, dollars and joules: on one chip, and on a fleet of them."""
