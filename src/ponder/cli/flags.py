@@ -21,7 +21,8 @@ class Options:
     model
         builtin:mini, builtin:smollm2, openvino:PATH, MODEL@URL or openai:MODEL (see `ponder models`); the task's own by default.
     price
-        US dollars per million prompt and completion tokens, as 0.15,0.60, for budgets in dollars.
+        US dollars per million prompt and completion tokens, as 0.15,0.60 (a third number: cached ones); by default `[prices]` in
+        ponder.toml, else the vendor's list price, if it is known.
     verifier
         What judges: builtin:mini-prm, prm:MODEL, judge:MODEL, code, confidence:tail, … (docs/verifiers.md); the task's own where
         it reads no reference.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ponder import tasks
 from ponder.cli import live
+from ponder.cost import prices
 from ponder.errors import InputError
 from ponder.models import catalog
 from ponder.store import Store
@@ -32,14 +33,8 @@ def fetch(name: str) -> None:
 
 
 def price(text: str | None) -> Price | None:
-    """Dollars per million prompt and completion tokens, as 0.15,0.60."""
-    if text is None:
-        return None
-    try:
-        prompt, completion = (float(part) / 1e6 for part in text.split(","))
-    except ValueError:
-        raise InputError(f"cannot read the price {text!r}: write dollars per million tokens as 0.15,0.60") from None
-    return Price(prompt, completion)
+    """Dollars per million prompt and completion tokens, as 0.15,0.60; a third number is that of cached ones."""
+    return None if text is None else prices.read(text)
 
 
 def numbers(text: str) -> list[int]:

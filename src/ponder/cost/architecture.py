@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ class Architecture:
         every, chosen = self.experts
         share = chosen / every
         of_experts = (self.parameters - self.active) / (1 - share)
-        return self.parameters - of_experts * (1 - share) ** batch
+        unmet: float = (1 - share) ** batch
+        return self.parameters - of_experts * unmet
 
 
 def decoder(
@@ -211,23 +212,24 @@ def _gguf(path: Path) -> Architecture:
 
 
 def of_gguf(reader: Any, name: str) -> Architecture:
-    """What an open GGUF file says; its tensors are counted, not read."""
+    """What an open GGUF file says; its tensors are counted, not read. Raises `InputError` where it says too little."""
 
     def value(key: str) -> Any:
-        field = reader.get_field(f"{kind}.{key}")
+        field = reader.get_field(key if "." in key else f"{kind}.{key}")
         return None if field is None else field.contents()
 
-    kind = reader.get_field("general.architecture").contents()
+    kind = value("general.architecture")
     sizes = {one.name: prod(int(size) for size in one.shape) for one in reader.tensors}
-    total = sum(sizes.values())
-    width, heads = value("embedding_length"), value("attention.head_count")
+    layers, width = value("block_count"), value("embedding_length")
+    heads, kv_heads, head = (value(f"{kind}.attention.{key}") for key in ("head_count", "head_count_kv", "key_length"))
+    embedding = sizes.get("token_embd.weight")
+    if not (layers and width and heads and embedding):
+        raise InputError(f"the GGUF file {name} does not say its layers, width, heads and embedding; name a known model instead")
     every, chosen = value("expert_count"), value("expert_used_count")
-    plain = Architecture(
-        name, value("block_count"), width, heads, value("attention.head_count_kv") or heads,
-        value("attention.key_length") or width // heads, sizes["token_embd.weight"] // width, total,
-        tied="output.weight" not in sizes,
-    )  # fmt: skip
-    if not every:
-        return plain
     of_experts = sum(size for tensor, size in sizes.items() if "_exps" in tensor)
-    return replace(plain, active=total - of_experts + of_experts * chosen // every, experts=(every, chosen))
+    total = sum(sizes.values())
+    return Architecture(
+        name, layers, width, heads, kv_heads or heads, head or width // heads, embedding // width, total,
+        total - of_experts + of_experts * chosen // every if every else None,
+        "output.weight" not in sizes, (every, chosen) if every else None,
+    )  # fmt: skip

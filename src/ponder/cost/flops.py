@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ponder.cost.architecture import Architecture
-from ponder.types import Usage
+from ponder.types import Model, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ def spent(model: Architecture, usage: Usage) -> Flops:
     For the usage of many draws together, add up theirs: attention is not linear.
     """
     return Flops(prefill(model, usage.prompt, usage.cached), decode(model, usage.completion, usage.prompt))
+
+
+def of_draw(model: Model, usage: Usage) -> float | None:
+    """FLOPs of a model's draw: by its `architecture`, if it has one, else by its parameters; None where neither is known."""
+    shape: Architecture | None = getattr(model, "architecture", None)
+    if shape is not None:
+        return spent(shape, usage).total
+    return flops(model.parameters, usage) if model.parameters else None
 
 
 def train(parameters: int, tokens: float) -> float:

@@ -37,10 +37,7 @@ HOSTS = {
     "api.anthropic.com": "anthropic",
     "generativelanguage.googleapis.com": "google",
     "api.deepseek.com": "deepseek",
-    "api.mistral.ai": "mistral",
-    "api.x.ai": "xai",
     "api.groq.com": "groq",
-    "api.together.xyz": "together",
 }
 """Whose list a URL's host stands for."""
 
@@ -50,9 +47,8 @@ _PEAK = "at peak hours (01-04 and 06-10 UTC on weekdays); half of it else"
 # vendor, date, source: rows of model, prompt, completion, cached ("-": no reduced price), note
 _LISTS: tuple[tuple[str, str, str, str], ...] = (
     (
-        "openai", "2026-11-28", "https://platform.openai.com/docs/pricing",
+        "openai", "2026-03-21", "https://platform.openai.com/docs/pricing",
         f"""
-        gpt-5.5        5     30    .5
         gpt-5.4        2.5   15    .25    {_LONG.format("272,000")}
         gpt-5.4-mini   .75   4.5   .075
         gpt-5.4-nano   .2    1.25  .02
@@ -95,7 +91,7 @@ _LISTS: tuple[tuple[str, str, str, str], ...] = (
         """,
     ),
     (
-        "google", "2026-10-07", "https://ai.google.dev/gemini-api/docs/pricing",
+        "google", "2026-03-31", "https://ai.google.dev/gemini-api/docs/pricing",
         f"""
         gemini-2.5-pro         1.25  10   .125  {_LONG.format("200,000")}
         gemini-2.5-flash       .3    2.5  .03
@@ -110,28 +106,13 @@ _LISTS: tuple[tuple[str, str, str, str], ...] = (
         """,
     ),
     (
-        "mistral", "2026-11-28", "https://mistral.ai/pricing",
-        """
-        mistral-large-2512  .5  1.5  .05
-        mistral-medium-3    .4  2    -
-        """,
-    ),
-    (
-        "groq", "2026-11-28", "https://groq.com/pricing",
+        "groq", "2026-06-04", "https://groq.com/pricing",
         """
         llama-3.1-8b-instant     .05   .08   -
         llama-3.3-70b-versatile  .59   .79   -
         qwen/qwen3-32b           .29   .59   -
         openai/gpt-oss-120b      .15   .6    .075
         openai/gpt-oss-20b       .075  .3    .0375
-        """,
-    ),
-    (
-        "together", "2026-11-28", "https://www.together.ai/pricing",
-        """
-        meta-llama/Llama-3.3-70B-Instruct-Turbo        .88  .88  -
-        meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo    .18  .18  -
-        meta-llama/Meta-Llama-3.1-405B-Instruct-Turbo  3.5  3.5  -
         """,
     ),
 )  # fmt: skip
@@ -174,7 +155,7 @@ def find(name: str) -> Price | None:
     else:
         vendor, model = (kind, rest) if kind == "openai" else ("", name)
     row = listed(vendor, model)
-    return row and row.price
+    return None if row is None else row.price
 
 
 def read(text: str) -> Price:

@@ -1,4 +1,4 @@
-"""The roofline: a step takes as long as its computing or its reading, whichever is longer (Williams et al. 2009; Pope et al. 2022)."""
+"""The roofline: a step takes as long as its computing or its reading, whichever is longer (Williams 2009; Pope et al. 2022)."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ponder.config import cache_path
+from ponder.cost import prices
 from ponder.errors import InputError, ModelError
 from ponder.models.gguf import Report, checksum, requantise, silent
 from ponder.registry import Registry
@@ -115,8 +116,10 @@ def verify(name: str) -> bool:
 def open_model(spec: str, *, price: Price | None = None, report: Report = silent) -> Model:
     """Open a model by its name; what is built in and not here yet is downloaded, with `report(what, done, total)` as it goes.
 
-    Raises InputError for an unknown name, ModelError if the model cannot be had or loaded.
+    Without a `price`, it is the user's or the vendor's list price (`cost.prices`), or unknown. Raises InputError for an unknown
+    name, ModelError if the model cannot be had or loaded.
     """
+    price = price or prices.find(spec)
     kind, _, rest = spec.partition(":")
     if kind == "builtin":
         return _embedded(download(spec, report), spec, price)

@@ -12,6 +12,8 @@ from functools import partial
 import aiohttp
 import msgspec
 
+from ponder.cost import architecture
+from ponder.cost.architecture import Architecture
 from ponder.errors import AbilityMissing, InputError
 from ponder.models import wire
 from ponder.models.connection import Connections, Timeout, accept, address, again
@@ -68,6 +70,11 @@ class Chat:
     @property
     def name(self) -> str:
         return f"{self.model}@{self._shown}"
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The shape of a well-known open model, by its name."""
+        return architecture.find(self.model)
 
     @property
     def fingerprint(self) -> str:

@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from ponder.cost.architecture import Architecture, of_gguf
 from ponder.errors import InputError
 
 Report = Callable[[str, int, int], None]
@@ -21,11 +22,15 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`parameters`: weights; `context`: the longest prompt and answer in tokens; `bos`: begin every prompt with this token."""
+    """`parameters`: weights; `context`: the longest prompt and answer in tokens; `bos`: begin every prompt with this token.
+
+    `architecture`: the shape that cost asks for.
+    """
 
     parameters: int | None
     context: int | None
     bos: int | None
+    architecture: Architecture | None = None
 
 
 def facts(path: Path) -> Facts:
@@ -44,6 +49,7 @@ def facts(path: Path) -> Facts:
         sum(prod(int(size) for size in tensor.shape) for tensor in reader.tensors),
         _value(reader, f"{architecture}.context_length"),
         bos if (default if wanted is None else wanted) else None,
+        _shape(reader, path.stem),
     )
 
 
@@ -81,6 +87,14 @@ def checksum(path: Path) -> str:
         while part := file.read(1 << 20):
             digest.update(part)
     return digest.hexdigest()
+
+
+def _shape(reader: Any, name: str) -> Architecture | None:
+    """The architecture, where the header says enough."""
+    try:
+        return of_gguf(reader, name)
+    except InputError:
+        return None
 
 
 def _value(reader: Any, name: str) -> Any:

@@ -26,6 +26,8 @@ from typing import Any
 import msgspec
 
 from ponder.config import cache_path
+from ponder.cost import architecture
+from ponder.cost.architecture import Architecture
 from ponder.errors import AbilityMissing, InputError, ModelError
 from ponder.models import gguf
 from ponder.models.engine import Cancel, Message, Piece, Start, frame, silence_telemetry
@@ -56,7 +58,9 @@ class OpenVINO:
         self._process = _Process(self._path, caching)
         self._end = weakref.finalize(self, self._process.stop)
         known = _known(weights)
-        self.parameters, self.context = known.parameters, known.context
+        self.parameters, self.context, self.architecture = known.parameters, known.context, known.architecture
+        if self.architecture is not None:
+            self.parameters = self.architecture.active or self.architecture.parameters
         self.fingerprint = f"openvino:{known.sha256}"
         self._encode = lru_cache(maxsize=1024)(_Prompts(self._path, known.bos).encode)
         self._process.ready()
@@ -281,6 +285,7 @@ class _Known:
     parameters: int | None
     context: int | None
     bos: int | None
+    architecture: Architecture | None
 
 
 def _weights(path: Path) -> Path:
@@ -301,17 +306,19 @@ def _known(weights: Path) -> _Known:
     table: dict[str, Any] = {}
     with contextlib.suppress(FileNotFoundError, ValueError):
         table = json.loads(kept.read_text())
-    if key not in table:
+    if "architecture" not in table.get(key, ()):
         facts = _directory(weights.parent) if weights.suffix == ".bin" else gguf.facts(weights)
         table[key] = {"sha256": gguf.checksum(weights), **asdict(facts)}
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as partial:
             json.dump(table, partial)
         Path(partial.name).replace(kept)
-    return _Known(**table[key])
+    return msgspec.convert(table[key], _Known)
 
 
 def _directory(path: Path) -> gguf.Facts:
     """What an OpenVINO directory says in its configuration. Its weights are packed: the parameter count is not known."""
     config = json.loads((path / "config.json").read_text()) if (path / "config.json").is_file() else {}
+    with contextlib.suppress(InputError):
+        return gguf.Facts(None, config.get("max_position_embeddings"), None, architecture.read(path))
     return gguf.Facts(None, config.get("max_position_embeddings"), None)

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from ponder import budget, store, trace
 from ponder.budget import Charge
-from ponder.cost.flops import flops
+from ponder.cost import flops
 from ponder.errors import AbilityMissing, BudgetExhausted, PriceUnknown
 from ponder.models.drawing import Drawing
 from ponder.models.gate import Stay, gate
@@ -225,7 +225,7 @@ def _record(model: Model, sample: Sample, role: str, parent: int | None, **more:
         usage=asdict(sample.usage),
         usage_source=sample.usage_source,
         usd=model.price.usd(sample.usage) if model.price else None,
-        flops=flops(model.parameters, sample.usage) if model.parameters else None,
+        flops=flops.of_draw(model, sample.usage),
         seconds=sample.seconds,
         share=sample.share,
         **more,
