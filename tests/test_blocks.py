@@ -8,6 +8,7 @@ import pytest
 
 import ponder.models
 from ponder.models.blocks import SIZE, Blocks, keys
+from ponder.models.engine import Engine, Piece, Start
 
 MINI = Path(ponder.models.__file__).with_name("mini.gguf")
 
@@ -40,6 +41,20 @@ def test_a_prompt_that_is_being_computed_is_waited_for() -> None:
     assert not blocks.busy(prompt[1:])
     blocks.computed(prompt)
     assert not blocks.busy(prompt)
+
+
+def test_a_begun_block_that_a_request_ends_in_is_found_again() -> None:
+    blocks, prompt = Blocks(), list(range(40))
+    blocks.begin(prompt)
+    blocks.computed(prompt)
+    assert blocks.leaves(prompt)
+    blocks.begin(prompt)  # another request has it when the first goes on
+    blocks.stepped()
+    blocks.computed(prompt)
+    blocks.end(prompt, prompt)
+    blocks.stepped()
+    assert not blocks.leaves(prompt)
+    assert blocks.begin(prompt) == 39
 
 
 def test_a_full_cache_forgets_the_oldest_block() -> None:
@@ -91,6 +106,28 @@ def test_the_rule_agrees_with_the_engine() -> None:
     assert max(cached for _, cached in seen) > SIZE
     assert max(abs(expected - cached) for expected, cached in seen) < SIZE
     assert sum(expected == cached for expected, cached in seen) >= len(seen) / 2
+
+
+@pytest.mark.skipif(not MINI.is_file(), reason="the package has no mini.gguf")
+@pytest.mark.parametrize(("size", "abreast"), [(20, 1), (57, 1), (25, 6)])
+def test_a_prompt_drawn_from_again_and_again_is_computed_once(size: int, abreast: int) -> None:
+    """Of a prompt's begun block only the last token is computed again: by each later draw, and once for those still to come."""
+    engine, random = Engine(MINI), Random(size)
+    prompt = tuple(random.randrange(3, 250) for _ in range(size))
+    usages = []
+    for first in (1, 11, 21):
+        for number in range(abreast):
+            engine.take(Start(first + number, prompt, 20, 1.0, 1.0, number, (), False, False))
+        last: dict[int, Piece] = {}
+        while not engine.idle:
+            last |= {piece.id: piece for piece in engine.step()}
+        assert set(last) == set(range(first, first + abreast))
+        usages.append([(piece.cached, piece.kept) for piece in last.values()])
+    assert sorted(usages[0])[0][0] == 0
+    assert all(cached == size - 1 for cached, _ in usages[1] + usages[2])
+    assert [sum(kept for _, kept in wave) for wave in usages] == [1, 1, 1]
+    _, found = _draw(engine._genai, engine._drawer, 99, list(prompt), 1)
+    assert found == size - 1
 
 
 def _draw(genai: Any, pipeline: Any, number: int, prompt: list[int], length: int) -> tuple[list[int], int | None]:

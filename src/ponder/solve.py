@@ -19,6 +19,7 @@ from ponder.strategies import Strategy, parse
 from ponder.trace import Event, Trace
 from ponder.types import Answer, Model, Problem, Reads, Sample, Score, Verifier
 from ponder.verifiers import pairwise
+from ponder.verifiers.evidence import Evidence, evidence
 
 DEFAULT = "auto"
 
@@ -127,6 +128,7 @@ class _Bound:
     name: str
     reads: Reads
     logprobs: bool
+    evidence: Evidence
 
     async def __call__(self, problem: Problem, samples: Sequence[Sample]) -> list[Score]:  # noqa: ARG002 - it is bound to its own
         return await self.verifier(self.seen, samples)
@@ -139,7 +141,8 @@ def _bind(verifier: Verifier | None, problem: Problem) -> Verifier | None:
     """The verifier with the problem that it may see."""
     if verifier is None:
         return None
-    return _Bound(verifier, _seen(problem, verifier.reads), verifier.name, verifier.reads, getattr(verifier, "logprobs", False))
+    seen = _seen(problem, verifier.reads)
+    return _Bound(verifier, seen, verifier.name, verifier.reads, getattr(verifier, "logprobs", False), evidence(verifier))
 
 
 async def _anytime(answering: Any, record: Trace) -> Answer:

@@ -54,6 +54,10 @@ class Blocks:
         if len(prompt) % SIZE:
             self.leaving.add(chain[-1])
 
+    def leaves(self, prompt: Sequence[int]) -> bool:
+        """Whether the next step loses the begun block of a prompt that has been computed."""
+        return len(prompt) % SIZE > 1 and keys(prompt)[-1] in self.leaving
+
     def end(self, prompt: Sequence[int], tokens: Sequence[int]) -> None:
         """A request is over after the engine has processed `tokens`: they stay."""
         self.computing.difference_update(keys(prompt))

@@ -23,6 +23,7 @@ from ponder.models.blocks import Blocks
 from ponder.types import FinishReason
 
 INTERVAL = 0.02  # seconds: text is handed over at most so often, because waking a task costs as much as a small model's token
+_NOBODY = 1 << 62  # from here on are the numbers of draws that nobody asked for
 
 
 class Start(msgspec.Struct, tag="start", array_like=True):
@@ -55,6 +56,7 @@ class Piece(msgspec.Struct, array_like=True):
     finish: FinishReason | None = None
     stop: str | None = None
     error: str | None = None
+    kept: int = 0
 
 
 Message = Start | Cancel
@@ -106,7 +108,10 @@ def withheld(text: bytes | bytearray, stops: Sequence[bytes]) -> int:
 
 @dataclass(slots=True)
 class Draw:
-    """One draw as it grows. `decoder` keeps an unfinished character back, `text` what could become a stop string."""
+    """One draw as it grows. `decoder` keeps an unfinished character back, `text` what could become a stop string.
+
+    `kept` tokens were computed for the next draw of the prompt (`Engine._keep`); this one pays for them.
+    """
 
     start: Start
     handle: Any
@@ -121,6 +126,7 @@ class Draw:
     finish: FinishReason | None = None
     stop: str | None = None
     error: str | None = None
+    kept: int = 0
 
     @property
     def over(self) -> bool:
@@ -156,6 +162,7 @@ class Draw:
             self.finish,
             self.stop,
             self.error,
+            self.kept,
         )
 
 
@@ -174,6 +181,7 @@ class Engine:
         self._blocks = Blocks()
         self._waiting: dict[int, Start] = {}
         self._draws: dict[int, Draw] = {}
+        self._begun: list[Draw] = []
         self._flushed = 0.0
         self._drawer = self._pipeline(caching, cache_gigabytes(path))
         self._scorer: Any = None
@@ -197,6 +205,7 @@ class Engine:
     def step(self) -> list[Piece]:
         """Admit what waits, decode one token of every draw, and return what there is to hand over."""
         refused = [piece for start in list(self._waiting.values()) for piece in self._admit(start)]
+        self._keep()
         try:
             for pipe in (self._drawer, self._scorer):
                 if pipe is not None and pipe.has_non_finished_requests():
@@ -222,6 +231,23 @@ class Engine:
             return
         cached = self._blocks.begin(start.prompt) if reuses else 0
         self._draws[start.id] = Draw(start, handle, cached, tuple(stop.encode() for stop in start.stop))
+
+    def _keep(self) -> None:
+        """Have the begun block at the end of a prompt found again by draws yet to come.
+
+        It is lost when its draws go on in it, unless another request has it at that time: one admitted with this step, else one that
+        draws a single token, for nobody, and computes no more than the prompt's last.
+        """
+        begun, self._begun = self._begun, []
+        held = {draw.start.prompt for draw in self._draws.values() if not draw.tokens} if begun else set()
+        for draw in begun:
+            prompt = draw.start.prompt
+            if self._caching and prompt not in held and not draw.over and self._blocks.leaves(prompt):
+                keeper = Start(_NOBODY + draw.start.id, prompt, 1, 0.0, 1.0, 0, (), False, False)
+                handle, cached = self._request(keeper), self._blocks.begin(prompt)
+                self._draws[keeper.id] = Draw(keeper, handle, cached, ())
+                draw.kept = len(prompt) - cached
+                held.add(prompt)
 
     def _request(self, start: Start) -> Any:
         from numpy import array
@@ -261,6 +287,7 @@ class Engine:
             draw.finish = "stop" if draw.tokens and draw.tokens[-1] in self._ends else "length"
         if first and not draw.start.score:
             self._blocks.computed(draw.start.prompt)
+            self._begun.append(draw)
             self._measure(draw)
 
     def _measure(self, draw: Draw) -> None:
@@ -275,7 +302,7 @@ class Engine:
         ready = [draw for draw in self._draws.values() if draw.over or (due and draw.sent < len(draw.tokens))]
         if due:
             self._flushed = time.monotonic()
-        pieces = [draw.piece() for draw in ready]
+        pieces = [draw.piece() for draw in ready if draw.start.id < _NOBODY]
         for draw in ready:
             if draw.over:
                 self._drop(self._draws.pop(draw.start.id))

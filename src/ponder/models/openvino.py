@@ -66,8 +66,8 @@ class OpenVINO:
         self._process.ready()
 
     def prompt_tokens(self, request: Request) -> int:
-        """The prompt's length, with the prefix: exact."""
-        return len(self._encode(request.messages, request.prefix))
+        """The prompt's length, with the prefix, and one more: a draw may compute the last token again, for those that follow."""
+        return len(self._encode(request.messages, request.prefix)) + 1
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """One draw. Closing the generator takes it out of the engine with the next step.
@@ -91,7 +91,7 @@ class OpenVINO:
                     prompt_logprobs=tuple(piece.scores),
                     finish_reason=piece.finish,
                     stop=piece.stop,
-                    usage=Usage(1, len(prompt), piece.cached, completion),
+                    usage=Usage(1, len(prompt) + piece.kept, piece.cached, completion),
                 )
         finally:
             self._process.finish(draw, cancelled=piece.finish is None)
