@@ -235,8 +235,8 @@ class Engine:
     def _keep(self) -> None:
         """Have the begun block at the end of a prompt found again by draws yet to come.
 
-        It is lost when its draws go on in it, unless another request has it at that time: one admitted with this step, else one that
-        draws a single token, for nobody, and computes no more than the prompt's last.
+        It is lost when its draws go on in it, unless another request has it at that time: one admitted with this step, else one
+        that draws a single token, for nobody, and computes no more than the prompt's last.
         """
         begun, self._begun = self._begun, []
         held = {draw.start.prompt for draw in self._draws.values() if not draw.tokens} if begun else set()
