@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
-COMMANDS = ("", "solve", "scale", "demo", "tune", "models", "tasks", "strategies")
+COMMANDS = ("", "solve", "scale", "demo", "tune", "models", "tasks", "strategies", "keys create", "keys list", "keys revoke")
 
 
 def page() -> str:

@@ -97,6 +97,30 @@ def test_a_nested_budget_spends_its_parents_too():
     asyncio.run(main())
 
 
+def test_who_waits_at_a_limit_of_its_own_holds_up_nobody_else_and_a_shared_limit_is_kept_in_order():
+    async def main():
+        shared = Meter(Budget(tokens=100))
+        narrow, wide = Meter(Budget(tokens=40), shared), Meter(Budget(), shared)
+        await narrow.reserve(Charge(40))
+        waiting = asyncio.ensure_future(narrow.reserve(Charge(30)))  # at its own limit, and not at the shared one
+        await asyncio.sleep(0)
+        await asyncio.wait_for(wide.reserve(Charge(50)), 1)
+        large = asyncio.ensure_future(wide.reserve(Charge(60)))
+        await asyncio.sleep(0)
+        small = asyncio.ensure_future(wide.reserve(Charge(10)))  # would fit, but another waits for the same limit before it
+        await asyncio.sleep(0)
+        assert [one.done() for one in (waiting, large, small)] == [False, False, False]
+        wide.settle(Charge(50), Charge(0))
+        await asyncio.gather(large)
+        assert shared.reserved == Charge(100)
+        assert [one.done() for one in (waiting, small)] == [False, False]
+        narrow.settle(Charge(40), Charge(0))
+        await asyncio.gather(waiting, small)
+        assert (narrow.reserved, wide.reserved, shared.reserved) == (Charge(30), Charge(70), Charge(100))
+
+    asyncio.run(main())
+
+
 def test_time_is_a_limit_of_the_same_kind():
     async def main():
         model = Simulated(latency=0.01, words=100)

@@ -21,7 +21,7 @@ LAYERS = (
     ("strategies",),
     ("policy",),
     ("solve", "batch"),
-    ("lab", "train"),
+    ("lab", "train", "serve"),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

@@ -1,7 +1,7 @@
 """A hard budget: every draw reserves the most it can cost and settles to what it did cost, so a limit is never overdrawn.
 
-A draw that does not fit beside what is in flight waits for others to settle, in order of arrival, and is refused with
-`BudgetExhausted` only when it could not fit even then. Settling never costs more than was reserved, so *which* draws a budget
+A draw that does not fit beside what is in flight waits for others to settle, in order of arrival under each limit, and is refused
+with `BudgetExhausted` only when it could not fit even then. Settling never costs more than was reserved, so *which* draws a budget
 admits depends on their order and their own lengths alone, not on concurrency. (A verifier's draws go ahead of the policy's that
 wait: what is judged first then depends on what finishes first.) The meter is ambient (a context variable) and nests:
 what a stage spends, the whole spends too.
@@ -139,6 +139,7 @@ class Meter:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._waiting.appendleft if ahead else self._waiting.append
         queue((self, most, turn))
+        self._admit()
         try:
             async with asyncio.timeout_at(None if self.deadline == float("inf") else self.deadline):
                 await turn
@@ -157,6 +158,10 @@ class Meter:
             meter.spent += actual
         self._admit()
 
+    def exhausted(self, limit: str, allowed: float, spent: float, needed: float) -> BudgetExhausted:
+        """The error for this meter's own limit."""
+        return BudgetExhausted(limit, allowed, spent, needed)
+
     def out_of_time(self) -> BudgetExhausted:
         """The error for a deadline that has passed, naming the meter whose deadline it was."""
         for meter in self._chain():
@@ -171,45 +176,51 @@ class Meter:
             yield meter
             meter = meter.parent
 
-    def _lacking(self, most: Charge, in_flight: bool) -> tuple[str, float, float, float] | None:
-        """The first limit, here or above, that `most` would break beside what is spent (and reserved, if `in_flight`)."""
+    def _lacking(self, most: Charge, in_flight: bool) -> Iterator[tuple[Meter, str, float, float, float]]:
+        """The limits, here and above, that `most` would break beside what is spent (and reserved, if `in_flight`)."""
         for meter in self._chain():
             gone = meter.spent + meter.reserved if in_flight else meter.spent
             for kind in ("tokens", "usd", "calls"):
                 allowed, used, need = getattr(meter.budget, kind), getattr(gone, kind), getattr(most, kind)
                 if allowed is not None and used + need > allowed * (1 + 1e-12):
-                    return kind, allowed, used, need
-        return None
+                    yield meter, kind, allowed, used, need
 
     def _fits(self, most: Charge) -> bool:
-        return self._lacking(most, in_flight=True) is None
+        return not any(self._lacking(most, in_flight=True))
 
     def _refuse(self, most: Charge) -> None:
         if time.monotonic() >= self.deadline:
             raise self.out_of_time()
-        lacking = self._lacking(most, in_flight=False)
-        if lacking is not None:
-            raise BudgetExhausted(*lacking)
+        for meter, limit, allowed, spent, needed in self._lacking(most, in_flight=False):
+            raise meter.exhausted(limit, allowed, spent, needed)
 
     def _take(self, most: Charge) -> None:
         for meter in self._chain():
             meter.reserved += most
 
     def _admit(self) -> None:
-        """Let waiting draws in, first come first served, and refuse those that can never fit."""
+        """Let waiting draws in, those under one limit first come first served, and refuse those that can never fit."""
+        full, kept = set[Meter](), deque[tuple[Meter, Charge, asyncio.Future[None]]]()
         while self._waiting:
-            meter, most, turn = self._waiting[0]
-            if not turn.done():
-                try:
-                    meter._refuse(most)
-                except BudgetExhausted as refusal:
-                    turn.set_exception(refusal)
-                else:
-                    if not meter._fits(most):
-                        return
-                    meter._take(most)
-                    turn.set_result(None)
-            self._waiting.popleft()
+            meter, most, turn = self._waiting.popleft()
+            if turn.done():
+                continue
+            if not full.isdisjoint(meter._chain()):  # behind another under the same limit
+                kept.append((meter, most, turn))
+                continue
+            try:
+                meter._refuse(most)
+            except BudgetExhausted as refusal:
+                turn.set_exception(refusal)
+                continue
+            lacking = {one for one, *_ in meter._lacking(most, in_flight=True)}
+            if lacking:
+                full |= lacking
+                kept.append((meter, most, turn))
+            else:
+                meter._take(most)
+                turn.set_result(None)
+        self._waiting.extend(kept)
 
 
 _current: ContextVar[Meter | None] = ContextVar("ponder.meter", default=None)
@@ -221,11 +232,17 @@ def current() -> Meter:
 
 
 @contextmanager
-def spending(budget: Budget) -> Iterator[Meter]:
-    """Spend under `budget`, inside whatever budget is ambient already."""
-    meter = Meter(budget, parent=_current.get())
+def under(meter: Meter) -> Iterator[Meter]:
+    """Spend under a meter that others may spend under too."""
     token = _current.set(meter)
     try:
         yield meter
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def spending(budget: Budget) -> Iterator[Meter]:
+    """Spend under `budget`, inside whatever budget is ambient already."""
+    with under(Meter(budget, parent=_current.get())) as meter:
+        yield meter

@@ -16,6 +16,11 @@ def store_path() -> Path:
     return Path(os.environ.get("PONDER_STORE") or platformdirs.user_data_path("ponder") / "bank.sqlite")
 
 
+def ledger_path() -> Path:
+    """The gateway's keys and what they have spent. `PONDER_LEDGER` overrides it."""
+    return Path(os.environ.get("PONDER_LEDGER") or platformdirs.user_data_path("ponder") / "ledger.sqlite")
+
+
 def data_path() -> Path | None:
     """The folder of benchmark files that `PONDER_DATA` names, or None."""
     named = os.environ.get("PONDER_DATA")

@@ -5,6 +5,7 @@ PonderError
 ├── MissingExtra          an optional dependency is not installed              (exit 1)
 ├── BudgetError
 │   ├── BudgetExhausted   a limit is reached; `solve` turns it into the best answer so far
+│   │   └── LimitReached  it is that of an API key, and says when it is reset
 │   └── PriceUnknown      a dollar budget on a model whose price is not known
 ├── ModelError
 │   ├── AbilityMissing    the model cannot do what the strategy needs
@@ -46,6 +47,16 @@ class BudgetExhausted(BudgetError):
         super().__init__(
             f"the budget of {allowed:g} {limit} is exhausted: {spent:g} spent{more}; raise --budget, or lower --max-tokens"
         )
+
+
+class LimitReached(BudgetExhausted):
+    """What an API key may use is used, or what is left is too little. `after`: seconds until its reset, None if there is none."""
+
+    def __init__(self, limit: str, allowed: float, spent: float, needed: float, after: float | None) -> None:
+        super().__init__(limit, allowed, spent, needed)
+        self.after = after
+        reset = "it is not reset" if after is None else f"it is reset in {after:.0f} s"
+        self.args = (f"this API key's limit of {allowed:g} {limit} is reached: {spent:g} used; {reset}",)
 
 
 class PriceUnknown(BudgetError):

@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import demo, lists, models, scale, solve, tune
+from ponder.cli import demo, keys, lists, models, scale, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -32,6 +32,7 @@ for _command in (
     models.models,
     lists.tasks,
     lists.strategies,
+    keys.keys,
 ):
     app.command(_command)
 

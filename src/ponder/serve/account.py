@@ -1,0 +1,106 @@
+"""A request on its key's account: what its draws use is journalled, and the key's limits on tokens and dollars hold inside it.
+
+Each such limit is a meter that the key's requests share, around the request's own budget: a draw that does not fit beside what the
+key has in flight waits, and a request whose key is used up ends with its best answer so far. So a limit is never overdrawn, however
+many requests run at once. (Processes that share a ledger learn of each other's spend with each entry of their own.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from itertools import count
+
+from ponder import budget
+from ponder.budget import Budget, Charge, Meter
+from ponder.errors import LimitReached
+from ponder.serve import limits
+from ponder.serve.keys import Key
+from ponder.serve.ledger import Ledger
+from ponder.serve.limits import Limit, Standing
+from ponder.trace import Event
+from ponder.types import Usage
+
+
+class Window(Meter):
+    """A key's limit, in this process."""
+
+    def __init__(self, limit: Limit, ledger: Ledger, key: Key, parent: Meter | None) -> None:
+        whole = {"tokens": max(1, int(limit.amount))} if limit.kind == "tokens" else {"usd": limit.amount}
+        super().__init__(Budget(**whole), parent)
+        self.limit, self.ledger, self.key = limit, ledger, key
+        self.read()
+
+    def read(self) -> None:
+        """What is spent is what the ledger says, in the period that it is now."""
+        used = self.ledger.used(self.key, self.limit.seconds)
+        self.spent = Charge(tokens=used.tokens) if self.limit.kind == "tokens" else Charge(usd=used.usd)
+
+    def exhausted(self, limit: str, allowed: float, spent: float, needed: float) -> LimitReached:
+        return LimitReached(limit, allowed, spent, needed, self.limit.reset(self.ledger.clock()))
+
+
+@dataclass
+class Account:
+    """One request of `key`; `windows` are the innermost first."""
+
+    request: str
+    key: Key
+    ledger: Ledger
+    windows: tuple[Window, ...] = ()
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def number(self) -> int:
+        """A place in the journal for another draw."""
+        return next(self._numbers)
+
+    def journal(self, number: int, usage: Usage, usd: float | None) -> None:
+        """That draw has used so much until now."""
+        self.ledger.journal(self.request, self.key, number, usage, usd)
+        for meter in self.windows:
+            meter.read()
+
+    def __call__(self, event: Event) -> None:
+        """A listener to a solve's events: journals each draw that was made, and not replayed."""
+        if event.kind == "drawn" and event.data["role"] != "replayed":
+            self.journal(self.number(), Usage(**event.data["usage"]), event.data["usd"])
+
+    def standings(self) -> list[Standing]:
+        return self.ledger.standings(self.key)
+
+    def headers(self) -> Mapping[str, str]:
+        """The rate-limit headers of an answer that begins now."""
+        return limits.headers(self.standings(), self.ledger.clock())
+
+
+class Accounts:
+    """The accounts of a server: the requests of one key share its meters."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._windows: dict[Key, tuple[Window, ...]] = {}
+
+    @contextmanager
+    def open(self, request: str, key: Key) -> Iterator[Account]:
+        """Admit a request and settle it at the end; inside, the ambient budget is the key's. Raises LimitReached."""
+        self.ledger.admit(request, key)
+        account = Account(request, key, self.ledger, self._shared(key))
+        try:
+            with budget.under(account.windows[0]) if account.windows else nullcontext():
+                yield account
+        finally:
+            self.ledger.settle(request)
+
+    def _shared(self, key: Key) -> tuple[Window, ...]:
+        if key not in self._windows:
+            parent: Window | None = None
+            made: list[Window] = []
+            for limit in key.limits:
+                if limit.kind != "requests":
+                    parent = Window(limit, self.ledger, key, parent)
+                    made.append(parent)
+            self._windows[key] = tuple(reversed(made))
+        for meter in self._windows[key]:
+            meter.read()
+        return self._windows[key]

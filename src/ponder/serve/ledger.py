@@ -1,0 +1,163 @@
+"""What each API key has used, in SQLite: it survives a crash, and nothing is counted twice.
+
+A request is admitted under an id of its own, its draws are journalled while they run and when they end, and it is settled. A draw's
+entry holds what it has used so far: writing it again adds only the difference to the spend, so it can be repeated at will. What was
+journalled is spent from that moment: after `kill -9` there is nothing to reconstruct, and the requests that were open are closed as
+`interrupted`. (The write-ahead log is flushed to the disk at checkpoints: a process that dies loses nothing, a machine that loses
+its power may lose the last moments.)
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from ponder.errors import LimitReached, StoreError
+from ponder.serve.keys import Key
+from ponder.serve.limits import EVER, PERIODS, Standing, Used, window
+from ponder.types import Usage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS request (
+    id TEXT PRIMARY KEY, key TEXT NOT NULL, began REAL NOT NULL, process INTEGER NOT NULL, state TEXT NOT NULL,
+    tokens INTEGER NOT NULL DEFAULT 0, usd REAL NOT NULL DEFAULT 0, unpriced INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open ON request (process) WHERE state = 'open';
+CREATE TABLE IF NOT EXISTS draw (
+    request TEXT, number INTEGER, tokens INTEGER NOT NULL, usd REAL NOT NULL, unpriced INTEGER NOT NULL,
+    PRIMARY KEY (request, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spend (
+    key TEXT, seconds INTEGER, period INTEGER,
+    requests INTEGER NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, unpriced INTEGER NOT NULL,
+    PRIMARY KEY (key, seconds, period)
+) WITHOUT ROWID;
+"""
+_SPEND = """
+INSERT INTO spend VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
+requests = requests + ?4, tokens = tokens + ?5, usd = usd + ?6, unpriced = unpriced + ?7
+"""
+
+State = Literal["open", "done", "interrupted"]
+DAY = PERIODS["day"]
+
+
+class Ledger:
+    """One database, that of the keys too. Several processes may share it; each reads what the others have written."""
+
+    def __init__(self, path: Path | str, clock: Callable[[], float] = time.time) -> None:
+        self.path, self.clock = Path(path), clock
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = NORMAL")
+            self.db.executescript(_SCHEMA)
+            self.path.chmod(0o600)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"cannot open the ledger `{self.path}`: {error}; choose another place with --ledger") from error
+
+    def admit(self, request: str, key: Key) -> None:
+        """Count one request of `key`. Raises LimitReached where a limit leaves nothing, StoreError for an id used before."""
+        with self._writing():
+            now = self.clock()
+            for standing in self.standings(key):
+                if standing.left < (1 if standing.limit.kind == "requests" else 1e-12):
+                    limit = standing.limit
+                    raise LimitReached(limit.kind, limit.amount, standing.used, 0, limit.reset(now))
+            row = (request, key.id, now, os.getpid())
+            self.db.execute("INSERT INTO request (id, key, began, process, state) VALUES (?, ?, ?, ?, 'open')", row)
+            self._spend(key, Used(requests=1), now)
+
+    def journal(self, request: str, key: Key, number: int, usage: Usage, usd: float | None) -> None:
+        """Draw `number` of a request has used so much until now; `usd` is None where the price is unknown."""
+        so_far = Used(0, usage.computed, usd or 0.0, usage.computed if usd is None else 0)
+        with self._writing():
+            place = (request, number)
+            known = self.db.execute("SELECT tokens, usd, unpriced FROM draw WHERE request = ? AND number = ?", place).fetchone()
+            before = Used(0, *(known or (0, 0.0, 0)))
+            more = Used(0, so_far.tokens - before.tokens, so_far.usd - before.usd, so_far.unpriced - before.unpriced)
+            row = (*place, so_far.tokens, so_far.usd, so_far.unpriced)
+            self.db.execute("INSERT OR REPLACE INTO draw VALUES (?, ?, ?, ?, ?)", row)
+            self._spend(key, more, self.clock())
+
+    def settle(self, request: str, state: State = "done") -> None:
+        """Close a request: its entries become one sum. A second time changes nothing."""
+        with self._writing():
+            self._close([request], state)
+
+    def recover(self) -> list[str]:
+        """Close the requests of processes that are no more, and return their ids."""
+        with self._writing():
+            rows = self.db.execute("SELECT id, process FROM request WHERE state = 'open'").fetchall()
+            lost = [request for request, process in rows if process != os.getpid() and not _lives(process)]
+            self._close(lost, "interrupted")
+        return lost
+
+    def standings(self, key: Key) -> list[Standing]:
+        """Each limit of the key, and what of it is used in this period."""
+        now = self.clock()
+        return [Standing(one, getattr(self.used(key, one.seconds, now), one.kind)) for one in key.limits]
+
+    def used(self, key: Key, seconds: int = DAY, now: float | None = None) -> Used:
+        """What the key has used in the period of so many seconds in which `now` lies: a day, `EVER`, or one of its limits'."""
+        period = window(seconds, self.clock() if now is None else now)
+        query = "SELECT requests, tokens, usd, unpriced FROM spend WHERE key = ? AND seconds = ? AND period = ?"
+        row = self.db.execute(query, (key.id, seconds, period)).fetchone()
+        return Used(*row) if row else Used()
+
+    def forget(self, older: float) -> int:
+        """Delete the closed requests that began over `older` seconds ago; returns how many. Of the spend, days are kept."""
+        with self._writing():
+            now = self.clock()
+            gone = self.db.execute("DELETE FROM request WHERE state != 'open' AND began < ?", (now - older,)).rowcount
+            self.db.execute("DELETE FROM spend WHERE seconds BETWEEN 1 AND ? AND (period + 1) * seconds < ?", (DAY - 1, now))
+        return gone
+
+    def close(self) -> None:
+        self.db.close()
+
+    def _spend(self, key: Key, more: Used, now: float) -> None:
+        for seconds in {DAY, EVER, *(limit.seconds for limit in key.limits)}:
+            place = (key.id, seconds, window(seconds, now))
+            self.db.execute(_SPEND, (*place, more.requests, more.tokens, more.usd, more.unpriced))
+
+    def _close(self, requests: Iterable[str], state: State) -> None:
+        for request in requests:
+            sums = "SELECT COALESCE(SUM(tokens), 0), COALESCE(SUM(usd), 0), COALESCE(SUM(unpriced), 0) FROM draw WHERE request = ?"
+            total = self.db.execute(sums, (request,)).fetchone()
+            closed = self.db.execute(
+                "UPDATE request SET tokens = ?, usd = ?, unpriced = ?, state = ? WHERE id = ? AND state = 'open'",
+                (*total, state, request),
+            )
+            if closed.rowcount:
+                self.db.execute("DELETE FROM draw WHERE request = ?", (request,))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write to the ledger `{self.path}`: {error}") from error
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
