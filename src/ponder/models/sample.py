@@ -186,7 +186,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     await meter.reserve(reserved, ahead=role != "policy")  # a candidate that is never judged was drawn for nothing
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
-            async with gate(model).enter(stay, len(indices)):
+            async with gate(model).enter(stay, len(indices), trace.current().root):
                 await drawing.run(model, request)
     except TimeoutError:
         raise meter.out_of_time() from None
