@@ -15,7 +15,7 @@ from ponder.models.chat import Chat
 from ponder.models.retry import Retry
 from ponder.types import Abilities, Message, Request
 
-EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True)
+EVERYTHING = Abilities(continues=True, logprobs=True, prompt_logprobs=True, n=True, seed=True, top_logprobs=True, raw=True)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_an_endpoint_that_can_do_everything() -> None:
     assert all(body["max_tokens"] <= 32 for body in endpoint.bodies)
 
 
-@pytest.mark.parametrize("ability", [one.name for one in fields(Abilities) if one.name not in ("thinking", "usage_source")])
+@pytest.mark.parametrize("ability", [one.name for one in fields(Abilities) if one.name not in ("thinking", "usage_source", "raw")])
 def test_a_field_that_is_accepted_and_ignored_is_no_ability(ability: str) -> None:
     chat = run(probed(Endpoint(can=ALL - {ability})))
     lacking = {"stop": {"stop", "names_stop"}, "logprobs": {"logprobs", "top_logprobs"}}.get(ability, {ability})
@@ -191,5 +191,5 @@ def test_what_is_lacking_is_refused_before_anything_is_sent() -> None:
 
 def test_base_models_continue_by_nature() -> None:
     chat = run(probed(Endpoint(), api="completions"))
-    assert chat.abilities == EVERYTHING
+    assert chat.abilities == replace(EVERYTHING, raw=False)
     assert run(probed(Endpoint(faults=[raw("{}")] * 2), api="completions")).abilities.continues

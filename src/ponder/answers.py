@@ -4,13 +4,14 @@ Everything here meets text that a model wrote, so it may be megabytes long, nest
 is evaluated, and a number of more than `LONGEST_NUMBER` characters stays the text that it is.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import fsum
 
-from ponder.types import Candidate
+from ponder.types import Call, Candidate
 
 LONGEST_NUMBER = 400
 LONGEST_PHRASE = 400
@@ -52,6 +53,15 @@ def canonical(answer: str) -> str:
     plain = _plain(answer)
     value = _value(plain) if len(plain) <= LONGEST_NUMBER else None
     return plain.casefold() if value is None else str(value)
+
+
+def called(call: Call) -> str:
+    """A call of a tool in one form: its name and its arguments, keys in order. Arguments that are no JSON stay as they are."""
+    try:
+        arguments = json.dumps(json.loads(call.arguments or "{}"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        arguments = call.arguments
+    return f"{call.name}({arguments})"
 
 
 def classes(candidates: Iterable[Candidate], canonical: Canonical) -> dict[str, list[Candidate]]:

@@ -57,7 +57,7 @@ async def solve(
             parameters=settings | parameters, verifier=judge.name if judge else None, budget=asdict(limits),
         )  # fmt: skip
         began = time.monotonic()
-        with budgets.spending(limits), trace.tracing(record), stores.keeping(store):
+        with budgets.spending(limits), trace.tracing(record), stores.keeping(store), trace.speaking(chosen.certain):
             answer = await _anytime(
                 chosen(_seen(problem, "nothing"), engine, _bind(judge, problem), **settings | parameters), record
             )

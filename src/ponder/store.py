@@ -46,6 +46,10 @@ def _content(request: Request) -> dict[str, Any]:
     """What shapes the answer. What came later is in it only where it is asked for: so banks from before there was any stay good."""
     content: dict[str, Any] = msgspec.to_builtins(replace(request, n=1, until=None, watch=None))
     del content["until"], content["top_logprobs"], content["watch"]
+    later = [(content, "fields")] + [(message, "raw") for message in content["messages"]]
+    for holder, name in later:
+        if not holder[name]:
+            del holder[name]
     until = {} if request.until is None else {"until": [request.until.pattern, request.until.flags]}
     top = {"top_logprobs": request.top_logprobs} if request.top_logprobs else {}
     watch = {"watch": repr(request.watch)} if request.watch else {}

@@ -2,7 +2,8 @@
 
 Kinds of event: `started` (settings), `drawn` (a sample, whole or cut), `scored`, `pruned`, `leading` (the answer if it stopped
 now), `refused` (a budget's limit), `answered`. An event's `parent` is the id of the event it came from, so samples that continue a
-prefix form a tree. One solve is one JSON line. The live view, the gateway and the studio read the same events as they happen.
+prefix form a tree. One solve is one JSON line. The live view, the gateway and the studio read the same events as they happen; they
+also hear `spoken`, which is not kept: a piece of a draw that is certain to be the answer, while it streams.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 
 from ponder.errors import InputError
-from ponder.types import Answer, Cost, Usage
+from ponder.types import Answer, Chunk, Cost, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Trace:
         if self._listener is not None:
             self._listener(event)
         return event.id
+
+    def speak(self, index: int, chunk: Chunk) -> None:
+        """Let the listener hear a piece of draw `index`, which is certain to be the answer."""
+        if self._listener is not None:
+            at = round(time.monotonic() - self._began, 6)
+            self._listener(Event(-1, "spoken", at, None, {"index": index, "chunk": chunk}))
 
     def branch(self, index: int) -> Trace:
         """The trace of a solve within this one: its events are this one's, its leading answer is its own.
@@ -128,3 +135,21 @@ def lead(answer: Answer) -> Answer:
     if previous is None or (previous.answer, previous.text) != (answer.answer, answer.text):
         trace.record("leading", answer=answer.answer, text=answer.text)
     return answer
+
+
+_aloud: ContextVar[bool] = ContextVar("ponder.aloud", default=False)
+
+
+def aloud() -> bool:
+    """Whether what is drawn now is certain to be the answer."""
+    return _aloud.get()
+
+
+@contextmanager
+def speaking(certain: bool = True) -> Iterator[None]:
+    """What is drawn inside is certain to be the answer, or is not: then it is heard only when it is done."""
+    token = _aloud.set(certain)
+    try:
+        yield
+    finally:
+        _aloud.reset(token)

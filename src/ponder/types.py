@@ -18,8 +18,22 @@ Step = str | re.Pattern[str] | int
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`raw` is set where a message holds more than text (images, calls of tools and their results): the whole message as JSON of the
+    chat API, which is sent on untouched. `content` is then the text in it.
+    """
+
     role: str
     content: str
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that the model asks to be called. `arguments` is JSON, as the model wrote it; in a `Chunk`, a piece of it."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,7 @@ class Request:
     `top_logprobs` for those of so many likeliest tokens at each place of the draw.
     `until` ends the draw as a stop string does, before its first match that is not empty at the very beginning, and `watch` where
     it says so; `models.drawing` looks for both, and no model needs to know of them. A watch changes nothing but the end.
+    `fields` is a JSON object of more fields of the chat API, which are sent on untouched: `tools`, `response_format` and the like.
     """
 
     messages: tuple[Message, ...]
@@ -92,6 +107,7 @@ class Request:
     until: re.Pattern[str] | None = None
     top_logprobs: int = 0
     watch: Watch | None = None
+    fields: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,9 @@ class Chunk:
     """A piece of a stream. `choice` says which of the request's `n` draws it belongs to.
 
     The last chunk of a choice carries `finish_reason` and, if a stop string ended it, `stop` (the string itself is not part of
-    the text). `usage` is the total so far of the whole call, where the model reports it; None means that it does not.
+    the text). `usage` is the total so far of the whole call, where the model reports it; None means that it does not. `calls` are
+    pieces of calls of tools, each with the call's number; `tokens` the texts of the tokens, where asked for with `logprobs`, and
+    `top_tokens` those of `top_logprobs`.
     """
 
     text: str = ""
@@ -112,6 +130,9 @@ class Chunk:
     stop: str | None = None
     usage: Usage | None = None
     top_logprobs: tuple[tuple[float, ...], ...] = ()
+    calls: tuple[tuple[int, Call], ...] = ()
+    tokens: tuple[str, ...] = ()
+    top_tokens: tuple[tuple[str, ...], ...] = ()
 
 
 Watch = Callable[[], Callable[[Chunk], bool]]
@@ -128,7 +149,8 @@ class Sample:
     part of the model's busy time (the shares of concurrent draws add up to the wall time). `usage_source` is `model` when the model
     counted, `rule` when a stated rule did (tokens seen one by one), `reserved` when nobody did and the most it can have cost was
     charged. `replayed` marks a draw that came from the store; `event` is the draw's event in the trace. `cut`: the request's
-    `watch` ended it, and its `finish_reason` is `cancelled`.
+    `watch` ended it, and its `finish_reason` is `cancelled`. `calls` are the tools that it asks to be called, `tokens` and
+    `top_tokens` as in `Chunk`.
     """
 
     text: str
@@ -149,6 +171,9 @@ class Sample:
     event: int | None = None
     top_logprobs: tuple[tuple[float, ...], ...] | None = None
     cut: bool = False
+    calls: tuple[Call, ...] = ()
+    tokens: tuple[str, ...] = ()
+    top_tokens: tuple[tuple[str, ...], ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -210,7 +235,8 @@ class Abilities:
 
     `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens, itself or, for what it does
     not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer. `names_stop`: says which
-    stop string ended a draw, so that this is told from an end of the model's own. `top_logprobs`: says which tokens were likeliest.
+    stop string ended a draw, so that this is told from an end of the model's own. `top_logprobs`: says which tokens were likeliest. `raw`: takes messages and
+    fields of the chat API as they are, with images, tools and response formats, as far as the model behind it does.
     """
 
     continues: bool = False
@@ -224,6 +250,7 @@ class Abilities:
     thinking: bool = False
     names_stop: bool = field(default=True, repr=False)  # not in a simulated model's fingerprint: the answers stay the same
     top_logprobs: bool = field(default=False, repr=False)
+    raw: bool = field(default=False, repr=False)
 
 
 class Model(Protocol):
@@ -308,6 +335,7 @@ class Task:
     splits: tuple[str, ...] = ("test",)
     max_tokens: int = 512
     temperature: float = 0.7
+    top_p: float = 1.0
     stop: tuple[str, ...] = ()
     step: Step = "\n"
     thoughts: Thoughts | None = None
@@ -324,7 +352,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One question. `id` is stable across runs and machines; `data` holds what the task's grader needs besides the reference."""
+    """One question. `id` is stable across runs and machines; `data` holds what the task's grader needs besides the reference.
+
+    `logprobs`, `top_logprobs` and `fields` go into every `Request` that asks the problem.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -332,6 +363,9 @@ class Problem:
     reference: str | None = field(default=None, repr=False)
     difficulty: float | None = None
     data: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    logprobs: bool = False
+    top_logprobs: int = 0
+    fields: str = ""
 
     @property
     def question(self) -> str:

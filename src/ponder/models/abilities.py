@@ -71,7 +71,7 @@ async def probe(model: Chat, *, refresh: bool = False) -> Abilities:
     if refresh or recall(model) is None:
         finding = await _find(model)
         cache.keep("abilities", model.fingerprint, finding)
-        model.abilities, model.dialect = finding.abilities, finding.dialect
+        model.abilities, model.dialect = model.able(finding.abilities), finding.dialect
     return model.abilities
 
 
@@ -79,7 +79,7 @@ def recall(model: Chat) -> Finding | None:
     """Let `model` do what an earlier probe found out, without a call; None if there was none, or its record cannot be read."""
     finding = cache.recall("abilities", model.fingerprint, Finding)
     if finding is not None:
-        model.abilities, model.dialect = finding.abilities, finding.dialect
+        model.abilities, model.dialect = model.able(finding.abilities), finding.dialect
     return finding
 
 
@@ -108,6 +108,7 @@ async def _find(model: Chat) -> Finding:
         thinking=any(one is not None and any(one.thoughts) for one in (plain, stopped, several, *seeded)),
         names_stop=stopped is not None and stopped.stop is not None,
         top_logprobs=ranked is not None and ranked.top_logprobs > ranked.logprobs,
+        raw=model.api == "chat",
     )
     overhead = bold.dialect.overhead if usage is None else usage.prompt  # the probe's own words are in it: a bound
     date = datetime.now(UTC).isoformat(timespec="seconds")

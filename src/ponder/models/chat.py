@@ -64,8 +64,7 @@ class Chat:
         self._connections = Connections(self.api_key, self.concurrency)
         path = ("chat", "completions") if self.api == "chat" else ("completions",)
         self._target = base.joinpath(*path).with_query(base.query)
-        if self.api == "completions":
-            self.abilities = replace(self.abilities, continues=True)
+        self.abilities = self.able(self.abilities)
 
     @property
     def name(self) -> str:
@@ -80,6 +79,10 @@ class Chat:
     def fingerprint(self) -> str:
         """The endpoint, the model's name and the API. What a vendor changes behind a name cannot be seen."""
         return f"{self.api}:{self.name}"
+
+    def able(self, found: Abilities) -> Abilities:
+        """What was found out, with what the API itself can do: go on from a text, or take its own messages and fields."""
+        return replace(found, continues=found.continues or self.api == "completions", raw=self.api == "chat")
 
     def prompt_tokens(self, request: Request) -> int:
         """An upper bound without a tokenizer: `wire.longest`, with the dialect's overhead for the call."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ponder.errors import AbilityMissing, EndpointError, InputError, ModelError, ProtocolError
-from ponder.types import Chunk, FinishReason, Model, Request, Sample, Usage
+from ponder.types import Call, Chunk, FinishReason, Model, Request, Sample, Usage
 
 Source = Literal["model", "rule", "reserved"]
 
@@ -29,6 +29,9 @@ class Choice:
     stop: str | None = None
     cut: bool = False
     searched: int = 0
+    calls: dict[int, Call] = field(default_factory=dict)
+    tokens: list[str] = field(default_factory=list)
+    top_tokens: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(self, chunk: Chunk) -> None:
         self.text.append(chunk.text)
@@ -39,6 +42,12 @@ class Choice:
         self.prompt_logprobs = self.prompt_logprobs or chunk.prompt_logprobs
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.stop = chunk.stop or self.stop
+        self.tokens.extend(chunk.tokens)
+        self.top_tokens.extend(chunk.top_tokens)
+        for number, piece in chunk.calls:
+            so_far = self.calls.get(number, Call("", "", ""))
+            arguments = so_far.arguments + piece.arguments
+            self.calls[number] = Call(piece.id or so_far.id, piece.name or so_far.name, arguments)
 
     def ends(self, until: re.Pattern[str]) -> bool:
         """Whether `until` ends the draw; its text is then cut before the match, which becomes its `stop`.
@@ -63,7 +72,8 @@ class Choice:
     @property
     def length(self) -> int:
         """Characters produced."""
-        return sum(map(len, self.text)) + sum(map(len, self.reasoning))
+        called = sum(len(call.name) + len(call.arguments) for call in self.calls.values())
+        return sum(map(len, self.text)) + sum(map(len, self.reasoning)) + called
 
 
 class Drawing:
@@ -78,10 +88,10 @@ class Drawing:
         self._source: Source = "model"
         self._seen = 0
 
-    async def run(self, model: Model, request: Request) -> None:
+    async def run(self, model: Model, request: Request, heard: Callable[[Chunk], None] | None = None) -> None:
         """Read the stream to its end, or that of a single draw to where `request.until` or `request.watch` ends it.
 
-        What the model cannot answer is the draws' error: a bad sample is data, not a crash.
+        `heard` is given the chunks as they come. What the model cannot answer is the draws' error: a bad sample is data, not a crash.
         """
         self.started, self._source = True, model.abilities.usage_source
         watching = request.watch() if request.watch else None
@@ -89,6 +99,8 @@ class Drawing:
             async with aclosing(model.stream(request)) as stream:
                 async for chunk in stream:
                     self._add(chunk)
+                    if heard is not None:
+                        heard(chunk)
                     if request.until is not None and self.choices[0].ends(request.until):
                         break
                     if watching is not None and watching(chunk) and chunk.finish_reason is None:
@@ -124,6 +136,9 @@ class Drawing:
                 top_logprobs=tuple(choice.top_logprobs) if request.top_logprobs else None,
                 stop=choice.stop,
                 cut=choice.cut,
+                calls=tuple(call for _, call in sorted(choice.calls.items())),
+                tokens=tuple(choice.tokens) if request.logprobs or request.top_logprobs else (),
+                top_tokens=tuple(choice.top_tokens) if request.top_logprobs else (),
                 seconds=round(seconds, 6),
                 share=round(share, 9),
                 error=None if self.error is None else str(self.error),

@@ -119,12 +119,13 @@ class Reply:
         if not 0 <= choice.index < self.request.n:
             raise ProtocolError(f"`{self.who}` sent choice {choice.index}, and was asked for {self.request.n}")
         draft, piece = self._drafts[choice.index], choice.piece
+        calls = piece.calls
         reasoning, text = piece.reasoning_content or piece.reasoning or "", piece.content or ""
-        if draft.finished and (reasoning or text):
+        if draft.finished and (reasoning or text or calls):
             raise ProtocolError(f"`{self.who}` went on with choice {choice.index} after finishing it")
-        if draft.finished or not (reasoning or text or choice.logprobs or choice.prompt_logprobs or choice.finish_reason):
+        if draft.finished or not (reasoning or text or calls or choice.logprobs or choice.prompt_logprobs or choice.finish_reason):
             return None
-        draft.spoke = draft.spoke or bool(reasoning or text)
+        draft.spoke = draft.spoke or bool(reasoning or text or calls)
         draft.finished = bool(choice.finish_reason)  # some send "" until the end
         self._open -= draft.finished
         if draft.thoughts is not None:
@@ -142,6 +143,9 @@ class Reply:
             finish_reason=FINISHES.get(choice.finish_reason, "error") if choice.finish_reason else None,
             stop=choice.stop,
             top_logprobs=top,
+            calls=calls,
+            tokens=tokens(choice.logprobs),
+            top_tokens=top_tokens(choice.logprobs, self.request.top_logprobs),
         )
 
     def _fault(self) -> str | None:
@@ -181,6 +185,20 @@ def top_logprobs(sent: wire.Logprobs | None, count: int, who: str) -> tuple[tupl
     places = [list((place or {}).values()) for place in sent.top_logprobs or ()]
     places = places or [[token.logprob for token in place.top_logprobs or ()] for place in sent.content or ()]
     return tuple(_sound(sorted(place, reverse=True)[:count], who) for place in places)
+
+
+def tokens(sent: wire.Logprobs | None) -> tuple[str, ...]:
+    """The texts of the tokens, as many as there are log-probabilities."""
+    return () if sent is None else tuple(sent.tokens or [token.token for token in sent.content or ()])
+
+
+def top_tokens(sent: wire.Logprobs | None, count: int) -> tuple[tuple[str, ...], ...]:
+    """The texts of the `count` likeliest tokens at each place, the likeliest first: those of `top_logprobs`."""
+    if sent is None or not count:
+        return ()
+    places = [list((place or {}).items()) for place in sent.top_logprobs or ()]
+    places = places or [[(token.token, token.logprob) for token in place.top_logprobs or ()] for place in sent.content or ()]
+    return tuple(tuple(text for text, _ in sorted(place, key=lambda one: -one[1])[:count]) for place in places)
 
 
 def _sound(values: Sequence[float], who: str) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from ponder.errors import AbilityMissing, BudgetExhausted, PriceUnknown
 from ponder.models.drawing import Drawing
 from ponder.models.gate import Stay, gate
 from ponder.trace import Trace
-from ponder.types import Model, Request, Sample, Usage
+from ponder.types import Chunk, Model, Request, Sample, Usage
 
 T = TypeVar("T")
 Call = Callable[[], Coroutine[Any, Any, T]]
@@ -114,6 +114,11 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def raw(request: Request) -> bool:
+    """Whether it holds what only an endpoint of the chat API can be sent."""
+    return bool(request.fields) or any(message.raw for message in request.messages)
+
+
 def _require(model: Model, request: Request) -> None:
     """Say what the model lacks before anything is spent."""
     able = model.abilities
@@ -123,6 +128,7 @@ def _require(model: Model, request: Request) -> None:
         (request.logprobs, able.logprobs, "logprobs", "it gives no log-probabilities; take a verifier that needs none"),
         (request.top_logprobs, able.top_logprobs, "top_logprobs", "it gives none of other tokens; take the drawn tokens' own"),
         (request.prompt_logprobs, able.prompt_logprobs, "prompt_logprobs", "it cannot score a given text; use an engine that can"),
+        (raw(request), able.raw, "raw", "it takes text alone, and no images, tools or response formats; take a chat endpoint"),
     ):
         if needed and not has:
             raise AbilityMissing(model.name, ability, advice)
@@ -187,7 +193,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
             async with gate(model).enter(stay, len(indices), trace.current().root):
-                await drawing.run(model, request)
+                await drawing.run(model, request, _heard(indices) if role == "policy" and trace.aloud() else None)
     except TimeoutError:
         raise meter.out_of_time() from None
     finally:
@@ -196,6 +202,12 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
         if drawing.started:
             samples = [_remember(key, _keep(model, request, key, _record(model, one, role, parent))) for one in samples]
     return samples
+
+
+def _heard(indices: Sequence[int]) -> Callable[[Chunk], None]:
+    """Who hears the call's chunks as they come."""
+    listening = trace.current()
+    return lambda chunk: listening.speak(indices[chunk.choice], chunk)
 
 
 def most(model: Model, request: Request) -> Charge:

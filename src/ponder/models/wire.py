@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from ponder.errors import ProtocolError
-from ponder.types import Abilities, Request, Usage
+from ponder.types import Abilities, Call, Message, Request, Usage
 
 Api = Literal["chat", "completions"]
 
@@ -31,24 +31,50 @@ class Dialect:
     overhead: int = 1024
 
 
-class Piece(msgspec.Struct, gc=False):
+class Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+
+
+class Piece(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[ToolCall] | None = None
+
+    @property
+    def calls(self) -> tuple[tuple[int, Call], ...]:
+        """The pieces of calls with their numbers, which whole answers leave out."""
+        pieces = enumerate(self.tool_calls or ())
+        return tuple((place if one.index is None else one.index, _called(one)) for place, one in pieces)
+
+
+def _called(one: ToolCall) -> Call:
+    function = one.function or Function()
+    return Call(one.id or "", function.name or "", function.arguments or "")
 
 
 class Logprob(msgspec.Struct, gc=False):
     logprob: float
+    token: str = ""
 
 
 class Place(msgspec.Struct, gc=False):
     logprob: float
+    token: str = ""
     top_logprobs: list[Logprob] | None = None
 
 
 class Logprobs(msgspec.Struct):
     content: list[Place] | None = None  # chat
     token_logprobs: list[float] | None = None  # completions
+    tokens: list[str] | None = None  # completions
     top_logprobs: list[dict[str, float] | None] | None = None  # completions
 
 
@@ -139,6 +165,7 @@ def body(request: Request, model: str, api: Api, abilities: Abilities, dialect: 
     fields: dict[str, Any] = {"model": model, "temperature": request.temperature}
     if api == "chat":
         fields |= _chat(request) | {dialect.limit: request.max_tokens}
+        fields |= msgspec.json.decode(request.fields) if request.fields else {}
     else:
         fields |= {"prompt": prompt(request), "max_tokens": request.max_tokens}
     if request.logprobs or request.top_logprobs:
@@ -168,7 +195,7 @@ def longest(request: Request, overhead: int) -> int:
 
     Bytes of all contents and of the prefix, `PER_MESSAGE` for each message, and `overhead` for the call.
     """
-    texts = [message.content for message in request.messages] + [request.prefix]
+    texts = [message.raw or message.content for message in request.messages] + [request.prefix, request.fields]
     written = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     return written + PER_MESSAGE * len(request.messages) + overhead
 
@@ -179,10 +206,15 @@ def prompt(request: Request) -> str:
 
 
 def _chat(request: Request) -> dict[str, Any]:
+    messages = [_message(message) for message in request.messages]
     if not request.prefix:
-        return {"messages": request.messages}
+        return {"messages": messages}
     return {
-        "messages": [*request.messages, {"role": "assistant", "content": request.prefix}],
+        "messages": [*messages, {"role": "assistant", "content": request.prefix}],
         "continue_final_message": True,
         "add_generation_prompt": False,
     }
+
+
+def _message(message: Message) -> msgspec.Raw | dict[str, str]:
+    return msgspec.Raw(message.raw.encode()) if message.raw else {"role": message.role, "content": message.content}

@@ -140,4 +140,5 @@ async def _run(problem: Problem, model: Model, verifier: Verifier | None, plan: 
     trace.current().record("planned", strategy=plan.strategy.name, parameters=parameters, **plan.why)
     async with AsyncExitStack() as stack:
         answering = await stack.enter_async_context(opened(plan.model)) if plan.model else model
+        stack.enter_context(trace.speaking(plan.strategy.certain))
         return await plan.strategy(problem, answering, verifier, **parameters)

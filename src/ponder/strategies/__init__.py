@@ -31,6 +31,7 @@ class Strategy:
     `needs` names what it cannot do without: `verifier`, and `continues`, the model's ability to go on from a given text.
     `select` is set where it draws `n` independent samples and chooses among them by a pure function: then the lab can evaluate
     every `n` exactly from one bank of samples. `rule` is set beside it where the samples end early (see `strategies.stopping`).
+    `certain`: what it draws is the answer, whatever comes, and so may be heard while it streams.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Strategy:
     needs: tuple[str, ...] = ()
     select: Select | None = None
     rule: Rule | None = None
+    certain: bool = False
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -138,12 +140,18 @@ registry: Registry[Strategy] = Registry(
 
 
 def strategy(
-    name: str, *, paper: str, needs: tuple[str, ...] = (), select: Select | None = None, rule: Rule | None = None
+    name: str,
+    *,
+    paper: str,
+    needs: tuple[str, ...] = (),
+    select: Select | None = None,
+    rule: Rule | None = None,
+    certain: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Answer]]], Strategy]:
     """Register an async function as the strategy `name`."""
 
     def register(run: Callable[..., Awaitable[Answer]]) -> Strategy:
-        return registry.register(name)(Strategy(name, run, paper, needs, select, rule))
+        return registry.register(name)(Strategy(name, run, paper, needs, select, rule, certain))
 
     return register
 

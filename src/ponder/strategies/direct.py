@@ -15,13 +15,13 @@ def first(candidates: Iterable[Candidate], canonical: Callable[[str], str]) -> C
     return min(candidates, key=lambda candidate: candidate.sample.index, default=None)
 
 
-@strategy("direct", paper="the baseline", select=first)
+@strategy("direct", paper="the baseline", select=first, certain=True)
 async def direct(problem: Problem, model: Model) -> Answer:
     """One sample, asked as the task asks: the baseline that all else is measured against."""
     return await choose(problem, model, 1, first)
 
 
-@strategy("chain-of-thought", paper="Wei 2022, Kojima 2022")
+@strategy("chain-of-thought", paper="Wei 2022, Kojima 2022", certain=True)
 async def chain_of_thought(problem: Problem, model: Model, *, shots: int = 0) -> Answer:
     """One sample that reasons before it answers (Wei et al. 2022; zero-shot: Kojima et al. 2022).
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from ponder import budget, trace
+from ponder import answers, budget, trace
 from ponder.errors import BudgetExhausted, ModelError, VerifierError
 from ponder.models.sample import Call, draws, sliding
 from ponder.strategies import Select, parse
@@ -26,8 +26,18 @@ def ask(problem: Problem, prefix: str = "", verifier: Verifier | None = None) ->
     It asks for log-probabilities where the verifier reads them, which it says by a true attribute `logprobs`.
     """
     task, reads = problem.task, getattr(verifier, "logprobs", False)
-    seed = trace.current().seed
-    return Request(problem.messages, prefix, task.max_tokens, task.temperature, stop=task.stop, seed=seed, logprobs=reads)
+    return Request(
+        problem.messages,
+        prefix,
+        task.max_tokens,
+        task.temperature,
+        task.top_p,
+        task.stop,
+        seed=trace.current().seed,
+        logprobs=reads or problem.logprobs,
+        top_logprobs=problem.top_logprobs,
+        fields=problem.fields,
+    )
 
 
 _Ran = tuple[int, Answer | BudgetExhausted | ModelError]
@@ -66,7 +76,15 @@ async def solutions(
     async with aclosing(draws(model, request, indices, abreast=abreast)) as samples:
         async for sample in samples:
             ended = sample.error is None and not sample.cut
-            yield Candidate(sample, problem.task.extract(problem, sample.prefix + sample.text) if ended else None)
+            yield Candidate(sample, final(problem, sample) if ended else None)
+
+
+def final(problem: Problem, sample: Sample) -> str | None:
+    """The final answer of a draw: the calls that it asks for, which are equal if their names and the values of their arguments are;
+    else what its text says."""
+    if sample.calls:
+        return "\n".join(map(answers.called, sample.calls))
+    return problem.task.extract(problem, sample.prefix + sample.text)
 
 
 def over(spec: str, verifier: Verifier | None, abreast: Callable[[], int] | None = None) -> Sampler | None:
