@@ -6,7 +6,20 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
-COMMANDS = ("", "solve", "scale", "demo", "tune", "models", "tasks", "strategies", "keys create", "keys list", "keys revoke")
+COMMANDS = (
+    "",
+    "solve",
+    "scale",
+    "demo",
+    "tune",
+    "serve",
+    "models",
+    "tasks",
+    "strategies",
+    "keys create",
+    "keys list",
+    "keys revoke",
+)
 
 
 def page() -> str:

@@ -18,8 +18,8 @@ Step = str | re.Pattern[str] | int
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`raw` is set where a message holds more than text (images, calls of tools and their results): the whole message as JSON of the
-    chat API, which is sent on untouched. `content` is then the text in it.
+    """One turn. `raw` is set where it holds more than text (images, calls of tools and their results): the whole message as JSON of
+    the chat API, which is sent on untouched. `content` is then the text in it.
     """
 
     role: str
@@ -235,8 +235,8 @@ class Abilities:
 
     `continues`: goes on from `Request.prefix`. `n`: many draws in one call. `usage`: counts its tokens, itself or, for what it does
     not say, by a stated `rule` (`usage_source`). `thinking`: separates its thinking text from its answer. `names_stop`: says which
-    stop string ended a draw, so that this is told from an end of the model's own. `top_logprobs`: says which tokens were likeliest. `raw`: takes messages and
-    fields of the chat API as they are, with images, tools and response formats, as far as the model behind it does.
+    stop string ended a draw, so that this is told from an end of the model's own. `top_logprobs`: says which tokens were likeliest.
+    `raw`: takes messages and fields of the chat API as they are: images, tools, formats, as far as the model behind it does.
     """
 
     continues: bool = False

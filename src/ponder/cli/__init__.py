@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import demo, keys, lists, models, scale, solve, tune
+from ponder.cli import demo, keys, lists, models, scale, serve, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -29,6 +29,7 @@ for _command in (
     scale.scale,
     tune.tune,
     demo.demo,
+    serve.serve,
     models.models,
     lists.tasks,
     lists.strategies,

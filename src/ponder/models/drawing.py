@@ -91,7 +91,7 @@ class Drawing:
     async def run(self, model: Model, request: Request, heard: Callable[[Chunk], None] | None = None) -> None:
         """Read the stream to its end, or that of a single draw to where `request.until` or `request.watch` ends it.
 
-        `heard` is given the chunks as they come. What the model cannot answer is the draws' error: a bad sample is data, not a crash.
+        `heard` is given the chunks as they come. What the model cannot answer is the draws' error: a bad sample is data, no crash.
         """
         self.started, self._source = True, model.abilities.usage_source
         watching = request.watch() if request.watch else None

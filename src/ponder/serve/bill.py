@@ -48,7 +48,12 @@ class Bill:
     def ours(self) -> dict[str, Any]:
         """What `ponder` objects say of the cost."""
         roles = {
-            role: {"calls": one.calls, "prompt_tokens": one.prompt, "cached_tokens": one.cached, "completion_tokens": one.completion}
+            role: {
+                "calls": one.calls,
+                "prompt_tokens": one.prompt,
+                "cached_tokens": one.cached,
+                "completion_tokens": one.completion,
+            }
             for role, one in self.usage.items()
         }
         return {"usd": self.usd, "seconds": round(self.seconds, 3), "counted": self.counted, "usage": roles}

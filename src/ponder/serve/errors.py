@@ -1,6 +1,6 @@
 """What a client is told when it gets no answer: OpenAI's error object, with the right status.
 
-    {"error": {"message", "type", "param", "code"}}
+{"error": {"message", "type", "param", "code"}}
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""What is open while a gateway runs: the models, the verifier, the policies, and where operations plug in."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ponder import verifiers
+from ponder.budget import Budget
+from ponder.models import catalog
+from ponder.policy import policy as policies
+from ponder.policy.policy import Policy
+from ponder.serve import compute
+from ponder.serve.ask import Ask
+from ponder.serve.bill import Bill
+from ponder.serve.compute import Plan
+from ponder.serve.errors import Refusal
+from ponder.serve.problem import problem
+from ponder.serve.seams import Client, Seams
+from ponder.serve.settings import Settings
+from ponder.serve.several import several
+from ponder.tasks.free import free
+from ponder.trace import Event
+from ponder.types import Model, Problem, Request, Verifier
+from ponder.verifiers import verifiers as known
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    settings: Settings
+    seams: Seams
+    models: Mapping[str, Model]
+    verifier: Verifier | None
+    tuned: Mapping[str, Policy]
+
+    def plan(self, ask: Ask) -> Plan:
+        """What will run for a request. Raises `Refusal`, `InputError` or `AbilityMissing` for what cannot."""
+        name, *named = compute.addressed(ask.model, self.settings)
+        model = self.models[name]
+        asked = problem(ask, model, self.settings.longest)
+        judge = self._judge(ask, asked)
+        chosen = compute.choose(ask.compute, (named[0], named[1]), self.settings, compute.around(asked, model, judge, self.tuned))
+        parameters = compute.capped(chosen, self.settings)
+        compute.able(chosen.strategy, parameters, ask, model, judge is not None)
+        budget = compute.within(self.settings.cap, ask.compute.budget, _thinking(chosen.tokens, asked, model))
+        strategy = chosen.strategy
+        if strategy.name == "direct" and ask.n > 1:
+            strategy, parameters = several, {"n": ask.n}
+        return Plan(
+            id=secrets.token_hex(12),
+            name=ask.model or name,
+            model=model,
+            problem=asked,
+            strategy=strategy,
+            parameters=parameters,
+            verifier=judge,
+            budget=budget,
+            seed=random.getrandbits(31) if ask.sampling.seed is None else abs(ask.sampling.seed) % 2**31,
+            n=ask.n,
+            soft=chosen.soft and ask.compute.budget.tokens is None,
+        )
+
+    def _judge(self, ask: Ask, asked: Problem) -> Verifier | None:
+        """The verifier that the request names, the task's own, or the server's. Raises `Refusal` for one that is not offered."""
+        spec = ask.compute.verifier
+        if spec is None or spec == self.settings.verifier:
+            return self.verifier or asked.task.chooser
+        if spec == "task" or spec in known.names():
+            return verifiers.named(spec, asked.task)
+        offered = ", ".join(one for one in ("task", *known.names(), self.settings.verifier) if one)
+        raise Refusal(400, f"the verifier {spec!r} is not offered here; there are {offered}", "invalid_value", "ponder.verifier")
+
+    async def settled(self, client: Client, plan: Plan, bill: Bill, events: Mapping[int, list[Event]]) -> None:
+        """The end of a request, whatever it was: its bill is booked and its trace kept."""
+        del events
+        await self.seams.settle(client, plan, bill)
+
+
+def _thinking(tokens: int | None, asked: Problem, model: Model) -> Budget:
+    """The limit that leaves so many tokens for thinking besides the answer itself."""
+    if tokens is None:
+        return Budget()
+    return Budget(tokens=tokens + model.prompt_tokens(Request(asked.messages)) + asked.task.max_tokens)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, seams: Seams) -> AsyncIterator[House]:
+    """Open the models and the verifier, and close them at the end."""
+    async with AsyncExitStack() as stack:
+        models = {name: await stack.enter_async_context(catalog.opened(model)) for name, model in settings.models.items()}
+        verifier = None
+        if settings.verifier is not None and settings.verifier != "task":
+            verifier = await stack.enter_async_context(verifiers.opened(settings.verifier, free))
+        tuned = {settings.policy: policies.read(Path(settings.policy))} if settings.policy else {}
+        yield House(settings, seams, models, verifier, tuned)

@@ -1,0 +1,76 @@
+"""A conversation as a problem: free text, or one of the tasks where the only message is one that a task recognises."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from ponder import answers, tasks
+from ponder.serve.ask import Ask, Sampling
+from ponder.serve.errors import Refusal
+from ponder.tasks.free import free
+from ponder.types import Model, Problem, Request, Task
+
+
+def problem(ask: Ask, model: Model, longest: int) -> Problem:
+    """The request's problem, with its sampling settings.
+
+    A single user message of words that a task recognises becomes a problem of that task, with its checker and vote. It is asked in
+    the task's own form where the model is the task's own; every other model sees the client's message as it is.
+    """
+    found = recognised(ask)
+    if found is None:
+        digest = hashlib.sha256(repr(ask.messages).encode(errors="surrogatepass")).hexdigest()[:12]
+        found = Problem(f"free/{digest}", ask.messages, chat)
+    elif found.task.model != model.name:
+        found = replace(found, messages=ask.messages)
+    asked = replace(
+        found,
+        task=_sampled(found.task, ask.sampling),
+        logprobs=ask.sampling.logprobs,
+        top_logprobs=ask.sampling.top_logprobs,
+        fields=ask.fields,
+    )
+    return _fitted(asked, ask.sampling.max_tokens, model, longest)
+
+
+def recognised(ask: Ask) -> Problem | None:
+    """The problem of a task, where the conversation is one plain message and nothing is asked besides."""
+    [*before, last] = ask.messages
+    if before or last.role != "user" or last.raw or ask.fields or ask.format:
+        return None
+    return tasks.recognise(last.content)
+
+
+def _canonical(answer: str) -> str:
+    return answer if answer.endswith(")") and "({" in answer else answers.canonical(answer)  # arguments of calls stay as they are
+
+
+chat: Task = replace(free, canonical=_canonical, temperature=1.0)
+
+
+def _sampled(task: Task, sampling: Sampling) -> Task:
+    return replace(
+        task,
+        temperature=task.temperature if sampling.temperature is None else sampling.temperature,
+        top_p=task.top_p if sampling.top_p is None else sampling.top_p,
+        stop=(*task.stop, *sampling.stop),
+    )
+
+
+def _fitted(problem: Problem, max_tokens: int | None, model: Model, longest: int) -> Problem:
+    """The problem with a length of its draws that the model has room for. Raises `Refusal` where it has none."""
+    wanted, asked = max_tokens or (longest if problem.task.name == "free" else problem.task.max_tokens), max_tokens or 1
+    context: int | None = getattr(model, "context", None)
+    if context is not None:
+        room = context - model.prompt_tokens(Request(problem.messages))
+        if room < asked:
+            raise Refusal(
+                400,
+                f"the prompt leaves {max(room, 0)} of the {context} tokens of `{model.name}`'s context, and {asked} are asked for; "
+                f"shorten the prompt or lower max_tokens",
+                "context_length_exceeded",
+                "messages",
+            )
+        wanted = min(wanted, room)
+    return replace(problem, task=replace(problem.task, max_tokens=wanted))

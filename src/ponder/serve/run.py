@@ -1,0 +1,213 @@
+"""A request's way from its plan to its answers: the solves that it needs, heard while they run, cancelled with it, and billed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import ponder
+from ponder import budget as budgets
+from ponder.errors import BudgetExhausted, PonderError
+from ponder.models.sample import together
+from ponder.serve.bill import Bill, bill
+from ponder.serve.compute import Plan
+from ponder.serve.house import House
+from ponder.serve.seams import Admission, Client
+from ponder.serve.several import several
+from ponder.serve.story import Story
+from ponder.trace import Event, Trace
+from ponder.types import Answer, Candidate, Chunk, Sample, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence about the search."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of the answer number `choice`."""
+
+    choice: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One finished answer: the chosen sample, whose text is the answer's, and what the solve said of it."""
+
+    sample: Sample
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """All answers, by choice, and the bill."""
+
+    replies: tuple[Reply, ...]
+    bill: Bill
+    story: str
+
+    @property
+    def stopped(self) -> str:
+        return next((one.answer.stopped for one in self.replies if one.answer.stopped != "done"), "done")
+
+
+Update = Told | Said | Ended
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What has happened so far: all events but those that are only spoken, and what was said of each answer."""
+
+    events: list[Event] = field(default_factory=list)
+    by_choice: dict[int, list[Event]] = field(default_factory=dict)
+    said: dict[int, list[Chunk]] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+
+
+async def running(plan: Plan, house: House, client: Client, admission: Admission) -> AsyncGenerator[Update, None]:
+    """What happens, as it happens; the last is `Ended`. Closing the generator cancels every draw in flight.
+
+    Whatever the end, the bill is settled and the trace kept before it is over. Raises what `ponder.solve` does.
+    """
+    heard, tell, began = _Heard(), Story(plan), time.monotonic()
+    shown: list[Sample] = []
+    try:
+        async with admission, aclosing(_events(plan, house, client, heard)) as events:
+            async for choice, event in events:
+                if event.kind == "spoken":
+                    piece = Said(choice, event.data["chunk"])
+                    heard.said.setdefault(choice, []).append(piece.chunk)
+                    yield piece
+                elif sentence := tell(event):
+                    heard.story.append(sentence)
+                    yield Told(sentence)
+                if event.kind == "finished":
+                    replies: list[Reply] = event.data["replies"]
+                    shown = [one.sample for one in replies]
+        if last := tell.end():
+            heard.story.append(last)
+            yield Told(last)
+        for number, reply in enumerate(replies):
+            for chunk in _rest(reply.sample, heard.said.get(number, [])):
+                yield Said(number, chunk)
+        yield Ended(tuple(replies), bill(heard.events, time.monotonic() - began, shown), "".join(heard.story))
+    finally:
+        await house.settled(client, plan, bill(heard.events, time.monotonic() - began, shown), heard.by_choice)
+
+
+async def finished(updates: AsyncGenerator[Update, None]) -> Ended:
+    """The end alone, for answers that are sent whole."""
+    async with aclosing(updates) as running:
+        async for update in running:
+            if isinstance(update, Ended):
+                return update
+    raise AssertionError("a run ends with `Ended` or an error")
+
+
+async def _events(plan: Plan, house: House, client: Client, heard: _Heard) -> AsyncGenerator[tuple[int, Event], None]:
+    """The events of all the solves, each with the number of its answer; the last, `finished`, holds the replies."""
+    queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue()
+
+    def hear(choice: int, event: Event) -> None:
+        if event.kind == "spoken":
+            choice = event.data["index"] if plan.strategy is several else choice
+        else:
+            heard.events.append(event)
+            heard.by_choice.setdefault(choice, []).append(event)
+        house.seams.watch(client, plan, event)
+        queue.put_nowait((choice, event))
+
+    solving = asyncio.ensure_future(_replies(plan, heard, hear))
+    solving.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (one := await queue.get()) is not None:
+            yield one
+        yield 0, Event(-1, "finished", 0.0, None, {"replies": await solving})
+    finally:
+        solving.cancel()
+        await asyncio.gather(solving, return_exceptions=True)
+
+
+async def _replies(plan: Plan, heard: _Heard, hear: Any) -> list[Reply]:
+    """One solve an answer, all at once and under one budget; plain draws are made in one solve, and by `n` where the model can."""
+    if plan.strategy is several:
+        solved = await _solve(plan, 0, heard, hear)
+        drawn = solved.candidates
+        return [Reply(one.sample, replace(solved, answer=one.answer, text=_text(one))) for one in drawn]
+    with budgets.spending(plan.budget):
+        solves = [_solve(plan, number, heard, partial(hear)) for number in range(plan.n)]
+        return [Reply(_chosen(solved), solved) for solved in await together(solves)]
+
+
+async def _solve(plan: Plan, number: int, heard: _Heard, hear: Any) -> Answer:
+    try:
+        return await ponder.solve(
+            plan.problem,
+            model=plan.model,
+            strategy=plan.strategy,
+            verifier=plan.verifier,
+            budget=plan.budget,
+            seed=Trace(plan.seed).branch(number).seed,
+            listener=partial(hear, number),
+            **plan.parameters,
+        )
+    except BudgetExhausted:
+        cut = _cut(heard.by_choice.get(number, []))
+        if cut is None:
+            raise
+        return cut
+
+
+def _cut(events: list[Event]) -> Answer | None:
+    """What a draw had said when the budget ended, where there is nothing better; None if there is nothing at all."""
+    said = [event for event in events if event.kind == "drawn" and event.data["role"] == "policy" and event.data["text"]]
+    if not said:
+        return None
+    longest = max(said, key=lambda event: len(event.data["text"]))
+    sample = Sample(
+        longest.data["text"], finish_reason="length", usage=Usage(**longest.data["usage"]), reasoning=longest.data["reasoning"]
+    )
+    return Answer(None, sample.text, (Candidate(sample, None),), stopped="budget", strategy="direct")
+
+
+def _chosen(solved: Answer) -> Sample:
+    """The sample of the candidate that was chosen, with the answer's whole text."""
+    same = (one for one in solved.candidates if (_text(one), one.answer) == (solved.text, solved.answer))
+    found = next(same, None) or next((one for one in solved.candidates if _text(one) == solved.text), None)
+    return replace(found.sample, text=solved.text, prefix="") if found else Sample(solved.text)
+
+
+def _text(one: Candidate) -> str:
+    return one.sample.prefix + one.sample.text
+
+
+_WORD = re.compile(r"\s*\S+|\s+$")
+
+
+def _rest(sample: Sample, said: list[Chunk]) -> Iterator[Chunk]:
+    """The pieces of an answer that were not heard while it was drawn."""
+    spoken = "".join(chunk.text for chunk in said)
+    if not sample.text.startswith(spoken):
+        raise PonderError("the answer is not the one that was heard while it was drawn: this is a fault of ponder; report it")
+    if not said and sample.tokens and sample.logprobs and "".join(sample.tokens) == sample.text:
+        yield from _tokens(sample)
+    else:
+        yield from (Chunk(word) for word in _WORD.findall(sample.text[len(spoken) :]))
+    if not any(chunk.calls for chunk in said):
+        yield from (Chunk(calls=((number, call),)) for number, call in enumerate(sample.calls))
+
+
+def _tokens(sample: Sample) -> Iterator[Chunk]:
+    for place, (token, logprob) in enumerate(zip(sample.tokens, sample.logprobs or (), strict=True)):
+        top = (sample.top_logprobs[place],) if sample.top_logprobs else ()
+        yield Chunk(token, logprobs=(logprob,), tokens=(token,), top_logprobs=top, top_tokens=sample.top_tokens[place : place + 1])

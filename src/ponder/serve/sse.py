@@ -1,0 +1,90 @@
+"""Answers on the wire: an event stream that begins at once, stays alive, and ends its work when the client is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+T = TypeVar("T")
+
+ALIVE = b": alive\n\n"
+_encode = msgspec.json.Encoder().encode
+
+
+def frame(data: Any, event: str = "") -> bytes:
+    """One event. `data` is an object, or text such as `[DONE]`."""
+    text = data.encode() if isinstance(data, str) else _encode(data)
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), text) if event else b"data: %b\n\n" % text
+
+
+class Stream(Response):
+    """The `frames` of a generator as an event stream, with a comment whenever nothing came for `alive` seconds.
+
+    The headers go out before the first frame is asked for. When the client is gone the generator is closed at once, which cancels
+    what it was waiting for.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], alive: float = 5.0) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._frames, self._alive, self._sent = frames, alive, 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        working = [asyncio.ensure_future(one) for one in (self._pump(send), gone(receive), self._keep_alive(send))]
+        try:
+            await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in working:
+                one.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            await self._frames.aclose()
+        if not working[0].cancelled():
+            working[0].result()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self, send: Send) -> None:
+        async for one in self._frames:
+            self._sent = asyncio.get_running_loop().time()
+            await send({"type": "http.response.body", "body": one, "more_body": True})
+
+    async def _keep_alive(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        self._sent = loop.time()
+        while True:
+            await asyncio.sleep(max(0.01, self._sent + self._alive - loop.time()))
+            if loop.time() - self._sent >= self._alive:
+                self._sent = loop.time()
+                await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
+
+
+async def gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class ClientGone(Exception):
+    """The client has closed the connection: there is nobody to answer."""
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives; cancelled, and `ClientGone` raised, when the client is gone first."""
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(receive))
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not doing.done():
+            doing.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+    if doing.cancelled():
+        raise ClientGone
+    return doing.result()
