@@ -15,7 +15,8 @@ import pytest
 from ponder import answers
 from ponder.errors import InputError, ModelError
 from ponder.lab.bank import draw_bank
-from ponder.lab.scale import _selected, _simulated, scale
+from ponder.lab.curve import by_subsets, selected
+from ponder.lab.scale import scale
 from ponder.models.simulated import Simulated
 from ponder.store import Store
 from ponder.strategies.parallel import best
@@ -23,7 +24,7 @@ from ponder.tasks.simulated import problems, simulated
 from ponder.types import Abilities
 from ponder.verifiers.simulated import Imperfect
 
-POINT = {"n", "tokens", "seconds", "selected", "oracle", "mean", "interval"}
+POINT = {"n", "tokens", "flops", "usd", "seconds", "joules", "selected", "oracle", "mean", "interval"}
 
 
 def measure(model=None, strategies=("direct", "self-consistency"), budgets=(1, 2, 4, 8), **settings):
@@ -69,8 +70,8 @@ def test_the_imperfect_verifiers_ceiling_is_reached_and_not_passed():
 def test_exact_expectations_equal_the_selection_rules_themselves_on_random_subsets():
     bank = asyncio.run(draw_bank(problems(3), Simulated(accuracy=0.5), 9, verifier=Imperfect(simulated.verifier, 0.8, 0.3)))
     for select in (answers.majority, answers.weighted, best):
-        exact = _selected(select, bank, [4])[:, 0]
-        drawn = [_simulated(select, bank, row, 4) for row in range(3)]
+        exact = selected(select, bank, [4])[:, 0]
+        drawn = [by_subsets(select, bank, row, 4) for row in range(3)]
         assert exact == pytest.approx(np.array(drawn), abs=0.13)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ponder import trace
 from ponder.answers import numbered
 from ponder.errors import InputError, ModelError
+from ponder.lab.spend import Costs, columns, parts, spent
 from ponder.lab.statistics import Floats, Ints
 from ponder.models.sample import draws
 from ponder.strategies.draw import ask
-from ponder.trace import Trace
-from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Usage, Verifier
+from ponder.trace import Event, Trace
+from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Bank:
     """`n` candidates of each problem in the order of their indices. Failed draws stay in, as wrong and without an answer.
 
     Matrices are (problems, n): `correct` is the grade in [0, 1], `classes` numbers equal answers (-1: none), `scores` is the
-    selecting verifier's (NaN: not scored). `judging` is what the verifier's own model computed a sample, in tokens.
+    selecting verifier's (NaN: not scored). `judging` is what the verifier's own model computed a sample, in tokens. By axis and
+    problem, `costs` is what a sample has cost on average, and `judged` what it has cost to judge it; `parts` are the tokens of a
+    problem's whole row by who they went to.
     """
 
     problems: list[Problem]
@@ -33,6 +37,9 @@ class Bank:
     classes: Ints
     scores: Floats
     judging: float = 0.0
+    costs: Costs = field(default_factory=dict)
+    judged: Costs = field(default_factory=dict)
+    parts: Sequence[dict[str, float]] = ()
 
     @property
     def samples(self) -> list[Sample]:
@@ -65,25 +72,34 @@ async def draw_bank(
     """
     width = asyncio.Semaphore(2 + 4 * model.concurrency // n)
 
-    traces: list[Trace] = []
+    traces = [Trace(seed) for _ in problems]
 
-    async def row(problem: Problem) -> tuple[list[Sample], list[Score], list[Score]]:
+    async def row(problem: Problem, record: Trace) -> tuple[list[Sample], list[Score], list[Score]]:
         async with width:
-            with trace.tracing(Trace(seed)) as record:
-                traces.append(record)
+            with trace.tracing(record):
                 samples = await _drawn(model, ask(problem, verifier=verifier), n, drawn)
                 return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
 
     async with asyncio.TaskGroup() as group:
-        rows = [group.create_task(row(problem)) for problem in problems]
-    judging = sum(_judging(record) for record in traces) / (len(problems) * n)
-    return replace(_bank(problems, model, n, [done.result() for done in rows]), judging=judging)
+        rows = [group.create_task(row(*pair)) for pair in zip(problems, traces, strict=True)]
+    return replace(_bank(problems, model, n, [done.result() for done in rows]), **_bill(traces, n))
 
 
-def _judging(record: Trace) -> int:
-    """Tokens that the verifier's model has computed, now or when the store kept them."""
-    drawn = (event.data for event in record.events if event.kind == "drawn")
-    return sum(Usage(**data["usage"]).computed for data in drawn if data.get("origin", data["role"]) != "policy")
+def _bill(traces: Sequence[Trace], n: int) -> dict[str, Any]:
+    """What drawing and judging have cost, now or when the store kept them, by problem."""
+    ours, others = ([_cost(record, n, policy) for record in traces] for policy in (True, False))
+    judging = sum(cost["tokens"] or 0 for cost in others) / len(traces)
+    return {"judging": judging, "costs": columns(ours), "judged": columns(others), "parts": [parts(one.events) for one in traces]}
+
+
+def _cost(record: Trace, n: int, policy: bool) -> dict[str, float | None]:
+    """A sample's cost by axis: of its draw by the policy, or of what others have drawn to judge it."""
+    events = [one for one in record.events if one.kind == "drawn" and (_origin(one) == "policy") == policy]
+    return {axis: None if amount is None else amount / n for axis, amount in spent(events).items()}
+
+
+def _origin(event: Event) -> str:
+    return str(event.data.get("origin", event.data["role"]))
 
 
 async def _drawn(model: Model, request: Request, n: int, drawn: Callable[[Sample], None]) -> list[Sample]:

@@ -1,49 +1,27 @@
-"""How accuracy grows with compute: draw once into the bank, evaluate every strategy at every N from it.
-
-Strategies that choose among independent samples by a pure function are evaluated in expectation over all N-subsets of the bank:
-exact where a closed form or an enumeration exists, else over seeded random subsets. Any other strategy, and one that may end early,
-is run for real, problem by problem, at each N (its `Strategy.size`: samples, beams or simulations).
-"""
+"""How accuracy grows with compute: draw once into the bank, evaluate every strategy at every N from it (`lab.curve`)."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ponder import answers
 from ponder import store as stores
 from ponder.errors import InputError
 from ponder.lab.bank import Bank, draw_bank
+from ponder.lab.curve import Curve, expected, measured
 from ponder.lab.laws import fit
-from ponder.lab.statistics import Floats, best_of_k, interval, majority_at_k, pass_at_k
-from ponder.solve import solve
+from ponder.lab.pareto import frontier
+from ponder.lab.spend import AXES, PARTS
+from ponder.lab.statistics import interval
+from ponder.lab.strata import strata
 from ponder.store import Store
-from ponder.strategies import Select, Strategy, parse
-from ponder.strategies.direct import first
-from ponder.strategies.parallel import best
-from ponder.types import Model, Problem, Sample, Task, Usage, Verifier
+from ponder.strategies import Strategy, parse
+from ponder.types import Model, Problem, Sample, Task, Verifier
 
 VERSION = 1
-_SUBSETS = 200  # random subsets a problem for a selection rule that has no closed form here
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One strategy's accuracy at each of `ns`, by problem: (problems, ns), with tokens and seconds a problem."""
-
-    strategy: str
-    parameters: Mapping[str, Any]
-    ns: Sequence[int]
-    selected: Floats
-    oracle: Floats
-    mean: float
-    tokens: Sequence[float]
-    seconds: Sequence[float]
 
 
 async def scale(
@@ -52,6 +30,7 @@ async def scale(
     strategies: Sequence[str],
     budgets: Sequence[int],
     *,
+    also: Sequence[Model] = (),
     problems: int | None = None,
     split: str | None = None,
     seed: int = 0,
@@ -61,46 +40,54 @@ async def scale(
 ) -> dict[str, Any]:
     """Accuracy of `strategies` at every number of samples in `budgets`, as the JSON object that `ponder scale --json` prints.
 
-    `verifier` selects for the strategies that need one; without it, the task's own where that reads no reference. With a `store`,
-    an interrupted run resumes for nothing. Raises `InputError` for settings that cannot be measured.
+    `also`: other models, on the same problems. `verifier` selects for the strategies that need one; without it, the task's own
+    where that reads no reference. With a `store`, an interrupted run resumes for nothing. Raises `InputError` for settings that
+    cannot be measured.
     """
     ns = _sizes(budgets)
     judge = verifier or task.chooser
     chosen = _strategies(strategies, task, judge)
     split = split or task.splits[0]
     asked = _problems(task, split, problems)
-    seen: list[Sample] = []
+    seen, banks, curves = list[Sample](), list[Bank](), list[Curve]()
 
     def hear(sample: Sample) -> None:
         seen.append(sample)
         drawn(sample)
 
     with stores.keeping(store):
-        bank = await draw_bank(asked, model, ns[-1], seed=seed, verifier=judge, drawn=hear)
-        curves = [
-            _expected(one, parameters, bank, ns)
-            if one.select and not one.rule and not parameters.get("sampler")
-            else await _measured(one, parameters, bank, ns, model, judge, seed, store)
-            for one, parameters in chosen
-        ]
-    settings = {
-        "split": split,
-        "seed": seed,
+        for one in (model, *also):
+            bank = await draw_bank(asked, one, ns[-1], seed=seed, verifier=judge, drawn=hear)
+            banks.append(bank)
+            for strategy, given in chosen:
+                if strategy.select and not strategy.rule and not given.get("sampler"):
+                    curves.append(expected(strategy, given, one, bank, ns))
+                else:
+                    curves.append(await measured(strategy, given, one, bank, ns, verifier=judge, seed=seed, store=store))
+    names = [one.name for one in (model, *also)]
+    return {
+        "version": VERSION,
+        "task": task.name,
+        "model": ", ".join(names),
+        "problems": len(asked),
+        "settings": {"split": split, "seed": seed} | _settings(task, judge, seen),
+        "curves": [_shown(curve, several=len(names) > 1) for curve in curves],
+        "fits": _fits(curves),
+        "frontier": _frontier(curves),
+        "difficulty": strata(banks[0], [curve.selected[:, -1] for curve in curves], seed),
+        "grid": [_grid(name, bank) for name, bank in zip(names, banks, strict=True)],
+        "latency": _latencies(names, banks, curves),
+    }
+
+
+def _settings(task: Task, judge: Verifier | None, seen: Sequence[Sample]) -> dict[str, Any]:
+    return {
         "temperature": task.temperature,
         "max_tokens": task.max_tokens,
         "verifier": judge.name if judge else None,
         "verifier_reads": judge.reads if judge else None,
         "samples": {"drawn": sum(not one.replayed for one in seen), "replayed": sum(one.replayed for one in seen)},
         "failed": sum(one.error is not None for one in seen),
-    }
-    return {
-        "version": VERSION,
-        "task": task.name,
-        "model": model.name,
-        "problems": len(asked),
-        "settings": settings,
-        "curves": [_shown(curve) for curve in curves],
-        "fits": _fits(curves),
     }
 
 
@@ -128,85 +115,12 @@ def _problems(task: Task, split: str, limit: int | None) -> list[Problem]:
     return asked
 
 
-def _swept(strategy: Strategy, ns: Sequence[int]) -> list[int]:
-    """The sizes to measure at; a strategy without one draws a single sample."""
-    return list(ns) if strategy.size else [1]
-
-
-def _expected(strategy: Strategy, parameters: Mapping[str, Any], bank: Bank, ns: Sequence[int]) -> Curve:
-    """A parallel strategy, in expectation over the bank; one without `n` draws a single sample."""
-    assert strategy.select is not None
-    ns = _swept(strategy, ns)
-    selected = _selected(strategy.select, bank, ns)
-    passed = pass_at_k(np.full(len(bank.problems), bank.correct.shape[1]), np.round((bank.correct >= 0.5).sum(axis=1)), ns)
-    each = bank.tokens + (bank.judging if "verifier" in strategy.needs else 0)
-    tokens, seconds = [n * each for n in ns], [n * bank.seconds for n in ns]
-    return Curve(strategy.name, parameters, ns, selected, passed, float(bank.correct.mean()), tokens, seconds)
-
-
-def _selected(select: Select, bank: Bank, ns: Sequence[int]) -> Floats:
-    """Expected correctness of the selected sample of an N-subset: (problems, ns)."""
-    if select is first:
-        return np.repeat(bank.correct.mean(axis=1, keepdims=True), len(ns), axis=1)
-    if select is best:
-        return best_of_k(bank.scores, bank.correct, ns)
-    if select in (answers.majority, answers.weighted):
-        return majority_at_k(bank.classes, bank.correct, ns, bank.scores if select is answers.weighted else None)[0]
-    return np.array([[_simulated(select, bank, row, n) for n in ns] for row in range(len(bank.problems))])
-
-
-def _simulated(select: Select, bank: Bank, row: int, n: int) -> float:
-    """Any other selection rule: the rule itself, on random subsets in random order, since ties go to the earliest."""
-    generator = np.random.default_rng(row)
-    canonical = functools.cache(bank.problems[row].task.canonical)
-    won = []
-    for _ in range(_SUBSETS):
-        subset = generator.choice(bank.correct.shape[1], n, replace=False)
-        drawn = [bank.candidates[row][index] for index in subset]
-        renumbered = [replace(one, sample=replace(one.sample, index=place)) for place, one in enumerate(drawn)]
-        chosen = select(renumbered, canonical)
-        won.append(0.0 if chosen is None else bank.correct[row, subset[chosen.sample.index]])
-    return float(np.mean(won))
-
-
-async def _measured(
-    strategy: Strategy,
-    parameters: Mapping[str, Any],
-    bank: Bank,
-    ns: Sequence[int],
-    model: Model,
-    verifier: Verifier | None,
-    seed: int,
-    store: Store | None,
-) -> Curve:
-    """A strategy that has to be run: each problem, at each size where it has one."""
-    ns = _swept(strategy, ns)
-    width = asyncio.Semaphore(model.concurrency)
-
-    async def run(problem: Problem, n: int) -> tuple[float, float, float, float]:
-        settings = dict(parameters) | ({strategy.size: n} if strategy.size else {})
-        async with width:
-            answer = await solve(problem, model=model, strategy=strategy, verifier=verifier, seed=seed, store=store, **settings)
-        assert problem.task.verifier is not None
-        grades = await problem.task.verifier(problem, [Sample(answer.text), *(one.sample for one in answer.candidates)])
-        spent = sum(answer.usage.values(), Usage()).computed
-        shares = sum(event.data["share"] for event in answer.trace.events if event.kind == "drawn")
-        return grades[0].value or 0.0, max(grade.value or 0.0 for grade in grades), spent, shares
-
-    async with asyncio.TaskGroup() as group:
-        runs = [[group.create_task(run(problem, n)) for n in ns] for problem in bank.problems]
-    values = np.array([[run.result() for run in row] for row in runs])
-    tokens, seconds = values[:, :, 2].mean(axis=0).tolist(), values[:, :, 3].mean(axis=0).tolist()
-    return Curve(strategy.name, parameters, ns, values[:, :, 0], values[:, :, 1], float(bank.correct.mean()), tokens, seconds)
-
-
-def _shown(curve: Curve) -> dict[str, Any]:
+def _shown(curve: Curve, several: bool) -> dict[str, Any]:
     low, high = interval(curve.selected)
+    means = {axis: curve.costs[axis].mean(axis=0).tolist() if axis in curve.costs else [None] * len(curve.ns) for axis in AXES}
     points = [
-        {
-            "n": n,
-            "tokens": curve.tokens[at],
-            "seconds": curve.seconds[at],
+        {"n": n, **{axis: mean[at] for axis, mean in means.items()}}
+        | {
             "selected": float(curve.selected[:, at].mean()),
             "oracle": float(curve.oracle[:, at].mean()),
             "mean": curve.mean,
@@ -214,7 +128,36 @@ def _shown(curve: Curve) -> dict[str, Any]:
         }
         for at, n in enumerate(curve.ns)
     ]
-    return {"strategy": curve.strategy, "parameters": dict(curve.parameters), "points": points}
+    shown = {"strategy": curve.strategy, "parameters": dict(curve.parameters), "points": points}
+    spend = {part: curve.spend[part] for part in PARTS}
+    return shown | ({"model": curve.model} if several else {}) | {"spend": spend, "examples": list(curve.examples)}
+
+
+def _frontier(curves: Sequence[Curve]) -> dict[str, Any]:
+    """By axis of cost, for the axes that somebody knows; `curve` numbers the curves from 0."""
+    measured = [(curve.ns, curve.selected, curve.costs) for curve in curves]
+    found = {axis: frontier(measured, axis) for axis in AXES}
+    return {axis: one for axis, one in found.items() if one}
+
+
+def _grid(model: str, bank: Bank) -> dict[str, Any]:
+    """Every sample of every problem: 1 right, 0 wrong, - no answer; the oracle's difficulty is 1 - the share that is right."""
+    rows = []
+    for problem, drawn, correct in zip(bank.problems, bank.candidates, bank.correct, strict=True):
+        marks = ("1" if grade >= 0.5 else "-" if one.answer is None else "0" for one, grade in zip(drawn, correct, strict=True))
+        rows.append({"problem": problem.id, "outcomes": "".join(marks)})
+    return {"model": model, "rows": rows}
+
+
+def _latencies(names: Sequence[str], banks: Sequence[Bank], curves: Sequence[Curve]) -> list[dict[str, Any]]:
+    """How long single draws took, and whole solves at the largest size: 101 quantiles each, in seconds."""
+    found = [("one draw", name, [one.seconds for one in bank.samples]) for name, bank in zip(names, banks, strict=True)]
+    found += [(curve.strategy, curve.model, list(curve.seconds)) for curve in curves]
+    return [
+        {"what": what, "model": name, "count": len(seconds), "quantiles": np.quantile(seconds, np.linspace(0, 1, 101)).tolist()}
+        for what, name, seconds in found
+        if seconds
+    ]
 
 
 def _fits(curves: Sequence[Curve]) -> list[dict[str, Any]]:
