@@ -155,3 +155,29 @@ def _count(store):
         return len(rows(store)[0])
     except sqlite3.OperationalError:
         return 0
+
+
+def test_several_models_are_measured_on_the_same_problems_and_compared_at_equal_cost():
+    strong = Simulated(accuracy=0.9, words=15)
+    result = measure(Simulated(accuracy=0.2), ["direct", "self-consistency"], [1, 4], also=[strong])
+    assert [curve["model"] for curve in result["curves"]] == ["simulated #1"] * 2 + ["simulated #2"] * 2
+    assert [curve["points"][0]["mean"] > 0.5 for curve in result["curves"]] == [False, False, True, True]
+    assert set(result["frontier"]) == {"tokens", "seconds"}
+    points = result["frontier"]["tokens"]["points"]
+    assert len(points) == 6
+    assert {point["curve"] for point in points if point["on"]} >= {0, 3}
+    assert [row["model"] for row in result["grid"]] == ["simulated #1", "simulated #2"]
+
+
+def test_the_result_shows_every_sample_its_spend_and_two_searches_a_strategy():
+    result = measure(Simulated(accuracy=0.5), ["direct", "self-consistency"], [1, 8])
+    (grid,) = result["grid"]
+    assert [len(row["outcomes"]) for row in grid["rows"]] == [8] * 20
+    right = sum(row["outcomes"].count("1") for row in grid["rows"]) / 160
+    assert right == pytest.approx(result["curves"][0]["points"][0]["mean"])
+    for curve in result["curves"]:
+        assert sum(curve["spend"].values()) == pytest.approx(curve["points"][-1]["tokens"])
+        assert [example["right"] for example in curve["examples"]] == [True, False]
+        assert {len(example["nodes"]) for example in curve["examples"]} == {curve["points"][-1]["n"]}
+    (latency,) = result["latency"]
+    assert (latency["what"], latency["count"], len(latency["quantiles"])) == ("one draw", 160, 101)

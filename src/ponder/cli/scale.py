@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ponder import config, verifiers
 from ponder.cli import given, live, show
@@ -13,6 +14,8 @@ from ponder.cli.show import stdout
 from ponder.models import catalog
 from ponder.registry import split as split_specs
 from ponder.types import Task
+
+Axis = Literal["tokens", "flops", "usd", "seconds", "joules"]
 
 
 def scale(
@@ -24,6 +27,8 @@ def scale(
     budgets: str = "1,2,4,8,16",
     problems: int = 100,
     split: str | None = None,
+    also: str = "",
+    axis: Axis = "tokens",
     store: Path | None = None,
     report: Path | None = None,
     options: Options = Options(),
@@ -46,6 +51,10 @@ def scale(
         How many problems of the split.
     split
         Which split of the task; its first by default.
+    also
+        Other models to measure on the same problems, joined by commas.
+    axis
+        The cost that the frontier is shown for.
     store
         The sample bank; an interrupted run resumes from it for nothing. By default one in the user's data folder.
     report
@@ -53,44 +62,42 @@ def scale(
     """
     asked, sizes = given.task(task, data), given.numbers(budgets)
     with options.sandbox():
-        result = asyncio.run(_scale(asked, split_specs(strategies), sizes, problems, split, store or config.store_path(), options))
+        models = [options.model or asked.model, *(one for one in split_specs(also) if one)]
+        settings = {"problems": problems, "split": split, "seed": options.seed}
+        result = asyncio.run(_scale(asked, models, split_specs(strategies), sizes, settings, store or config.store_path(), options))
     if options.json:
         show.json_line(result)
     else:
-        _print_curves(result)
+        _print_curves(result, axis)
     if report or not options.json:
         _write_report(result, report or Path("report.html"))
 
 
 async def _scale(
-    task: Task, strategies: list[str], sizes: list[int], problems: int, split: str | None, store: Path, options: Options
+    task: Task, models: list[str], strategies: list[str], sizes: list[int], settings: dict[str, Any], store: Path, options: Options
 ) -> dict[str, Any]:
     from ponder.lab.scale import scale as measure
 
-    given.fetch(options.model or task.model)
-    asked = task.load(split or task.splits[0], problems) if max(sizes) > 0 else []
-    with live.progress(task.name, max(sizes) * len(asked)) as advance, given.bank(store) as kept:
-        name, price = options.model or task.model, given.price(options.price)
-        async with verifiers.opened(options.verifier, task) as judge, catalog.opened(name, price) as model:
-            return await measure(
-                task,
-                model,
-                strategies,
-                sizes,
-                problems=problems,
-                split=split,
-                seed=options.seed,
-                verifier=judge,
-                store=kept,
-                drawn=lambda _: advance(),
-            )
+    for name in models:
+        given.fetch(name)
+    asked = task.load(settings["split"] or task.splits[0], settings["problems"]) if max(sizes) > 0 else []
+    async with AsyncExitStack() as stack:
+        judge = await stack.enter_async_context(verifiers.opened(options.verifier, task))
+        opened = [await stack.enter_async_context(catalog.opened(name, given.price(options.price))) for name in models]
+        advance = stack.enter_context(live.progress(task.name, max(sizes) * len(asked) * len(models)))
+        kept = stack.enter_context(given.bank(store))
+        first, *others = opened
+        return await measure(
+            task, first, strategies, sizes, also=others, verifier=judge, store=kept, drawn=lambda _: advance(), **settings
+        )
 
 
-def _print_curves(result: dict[str, Any]) -> None:
-    from ponder.lab.terminal import terminal_chart, terminal_table
+def _print_curves(result: dict[str, Any], axis: Axis) -> None:
+    from ponder.lab.terminal import terminal_chart, terminal_frontier, terminal_table
 
     stdout.print(terminal_chart(result))
     stdout.print(terminal_table(result))
+    stdout.print(terminal_frontier(result, axis))
 
 
 def _write_report(result: dict[str, Any], path: Path) -> None:

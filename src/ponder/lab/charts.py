@@ -56,15 +56,18 @@ def lines(result: Mapping[str, Any]) -> list[Line]:
 
 
 def labels(result: Mapping[str, Any]) -> list[str]:
-    """A name for every curve: the strategy's, with the parameters where a strategy has several curves."""
+    """A name for every curve: the strategy's, with the parameters where it has several curves, and with the model of several."""
     strategies = [curve["strategy"] for curve in result["curves"]]
     shown = [f"{key}={value}" for curve in result["curves"] for key, value in curve.get("parameters", {}).items()]
     common = {text for text in shown if shown.count(text) == len(strategies)}
-    names = []
+    names, pairs = [], [(curve["strategy"], curve.get("model")) for curve in result["curves"]]
     for curve in result["curves"]:
         own = [f"{key}={value}" for key, value in curve.get("parameters", {}).items() if f"{key}={value}" not in common]
-        several = strategies.count(curve["strategy"]) > 1
-        names.append(f"{curve['strategy']} ({', '.join(own)})" if several and own else curve["strategy"])
+        several = [(one["strategy"], one.get("model")) for one in result["curves"]].count(
+            (curve["strategy"], curve.get("model"))
+        ) > 1
+        name = f"{curve['strategy']} ({', '.join(own)})" if several and own else curve["strategy"]
+        names.append(f"{name} · {curve['model']}" if len({model for _, model in pairs}) > 1 else name)
     return names
 
 

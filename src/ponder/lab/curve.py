@@ -70,10 +70,8 @@ def expected(strategy: Strategy, parameters: Mapping[str, Any], model: Model, ba
     spend = averaged(bank.parts, ns[-1] / bank.correct.shape[1])
     if not judged:
         spend |= {"verifier": 0.0, "judge": 0.0, "other": 0.0}
-    rows = forest.telling(right[:, -1], bank.correct.mean(axis=1))
-    examples = [_looked(strategy.select, bank, row, ns[-1]) for row in rows]
-    mean = float(bank.correct.mean())
-    return Curve(strategy.name, parameters, model.name, ns, right, passed, mean, costs, spend, [one for one in examples if one])
+    mean, examples = float(bank.correct.mean()), _examples(strategy.select, bank, ns[-1])
+    return Curve(strategy.name, parameters, model.name, ns, right, passed, mean, costs, spend, examples)
 
 
 def selected(select: Select, bank: Bank, ns: Sequence[int]) -> Floats:
@@ -101,14 +99,17 @@ def by_subsets(select: Select, bank: Bank, row: int, n: int) -> float:
     return float(np.mean(won))
 
 
-def _looked(select: Select, bank: Bank, row: int, n: int) -> dict[str, Any] | None:
-    """What the rule does with the first `n` samples of a problem; None where it finds nothing to choose."""
-    drawn = bank.candidates[row][:n]
-    chosen: Candidate | None = select(drawn, bank.problems[row].task.canonical)
-    if chosen is None:
-        return None
-    place = next(at for at, one in enumerate(drawn) if one.sample.index == chosen.sample.index)
-    return forest.flat(bank.problems[row], drawn, bank.correct[row, :n].tolist(), place)
+def _examples(select: Select, bank: Bank, n: int) -> list[dict[str, Any]]:
+    """What the rule does with the first `n` samples of two telling problems."""
+    places = []
+    for problem, drawn in zip(bank.problems, bank.candidates, strict=True):
+        chosen: Candidate | None = select(drawn[:n], functools.cache(problem.task.canonical))
+        places.append(-1 if chosen is None else [one.sample.index for one in drawn].index(chosen.sample.index))
+    right = [0.0 if place < 0 else row[place] for place, row in zip(places, bank.correct, strict=True)]
+    return [
+        forest.flat(bank.problems[row], bank.candidates[row][:n], bank.correct[row, :n].tolist(), places[row])
+        for row in forest.telling(right, bank.correct.mean(axis=1))
+    ]
 
 
 async def measured(

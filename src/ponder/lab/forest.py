@@ -31,15 +31,16 @@ def telling(right: ArrayLike, mean: ArrayLike) -> list[int]:
 
 
 def flat(problem: Problem, drawn: Sequence[Candidate], correct: Sequence[float], chosen: int) -> dict[str, Any]:
-    """Independent samples, all below the problem, of which the one at the place `chosen` was returned."""
+    """Independent samples, all below the problem, of which the one at the place `chosen` was returned (-1: none)."""
     nodes = []
     for place, (one, grade) in enumerate(zip(drawn, correct, strict=True)):
         mark = "chosen" if place == chosen else "failed" if one.sample.error else None
         text = one.sample.prefix + one.sample.text or one.sample.error or ""
         node = {"id": place, "parent": None, "text": text, "tokens": one.sample.usage.computed, "score": one.value, "visits": 1}
         nodes.append(node | {"answer": one.answer, "right": grade >= 0.5, "mark": mark})
-    about = {"problem": problem.id, "question": problem.question, "reference": problem.reference, "answer": drawn[chosen].answer}
-    return about | {"right": correct[chosen] >= 0.5, **_kept(nodes)}
+    about = {"problem": problem.id, "question": problem.question, "reference": problem.reference}
+    answer, right = (None, False) if chosen < 0 else (drawn[chosen].answer, correct[chosen] >= 0.5)
+    return about | {"answer": answer, "right": right, **_kept(nodes)}
 
 
 def grown(events: Sequence[Event], reference: str | None = None, right: bool | None = None) -> dict[str, Any]:

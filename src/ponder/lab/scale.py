@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ponder.lab.curve import Curve, expected, measured
 from ponder.lab.laws import fit
 from ponder.lab.pareto import frontier
 from ponder.lab.spend import AXES, PARTS
-from ponder.lab.statistics import interval
+from ponder.lab.statistics import Floats, interval
 from ponder.lab.strata import strata
 from ponder.store import Store
 from ponder.strategies import Strategy, parse
@@ -49,22 +49,22 @@ async def scale(
     chosen = _strategies(strategies, task, judge)
     split = split or task.splits[0]
     asked = _problems(task, split, problems)
-    seen, banks, curves = list[Sample](), list[Bank](), list[Curve]()
+    seen, banks, curves, names = list[Sample](), list[Bank](), list[Curve](), _names([model, *also])
 
     def hear(sample: Sample) -> None:
         seen.append(sample)
         drawn(sample)
 
     with stores.keeping(store):
-        for one in (model, *also):
+        for name, one in zip(names, (model, *also), strict=True):
             bank = await draw_bank(asked, one, ns[-1], seed=seed, verifier=judge, drawn=hear)
             banks.append(bank)
             for strategy, given in chosen:
                 if strategy.select and not strategy.rule and not given.get("sampler"):
-                    curves.append(expected(strategy, given, one, bank, ns))
+                    curve = expected(strategy, given, one, bank, ns)
                 else:
-                    curves.append(await measured(strategy, given, one, bank, ns, verifier=judge, seed=seed, store=store))
-    names = [one.name for one in (model, *also)]
+                    curve = await measured(strategy, given, one, bank, ns, verifier=judge, seed=seed, store=store)
+                curves.append(replace(curve, model=name))
     return {
         "version": VERSION,
         "task": task.name,
@@ -78,6 +78,12 @@ async def scale(
         "grid": [_grid(name, bank) for name, bank in zip(names, banks, strict=True)],
         "latency": _latencies(names, banks, curves),
     }
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    """The models' names, numbered where several have the same."""
+    names = [one.name for one in models]
+    return [f"{name} #{names[:at].count(name) + 1}" if names.count(name) > 1 else name for at, name in enumerate(names)]
 
 
 def _settings(task: Task, judge: Verifier | None, seen: Sequence[Sample]) -> dict[str, Any]:
@@ -117,12 +123,15 @@ def _problems(task: Task, split: str, limit: int | None) -> list[Problem]:
 
 def _shown(curve: Curve, several: bool) -> dict[str, Any]:
     low, high = interval(curve.selected)
-    means = {axis: curve.costs[axis].mean(axis=0).tolist() if axis in curve.costs else [None] * len(curve.ns) for axis in AXES}
-    points = [
+    means: dict[str, Sequence[float | None]] = {
+        axis: _means(curve.costs[axis]) if axis in curve.costs else [None] * len(curve.ns) for axis in AXES
+    }
+    selected, oracle = _means(curve.selected), _means(curve.oracle)
+    points: list[dict[str, Any]] = [
         {"n": n, **{axis: mean[at] for axis, mean in means.items()}}
         | {
-            "selected": float(curve.selected[:, at].mean()),
-            "oracle": float(curve.oracle[:, at].mean()),
+            "selected": selected[at],
+            "oracle": oracle[at],
             "mean": curve.mean,
             "interval": None if np.isnan(low[at]) else [float(low[at]), float(high[at])],
         }
@@ -131,6 +140,11 @@ def _shown(curve: Curve, several: bool) -> dict[str, Any]:
     shown = {"strategy": curve.strategy, "parameters": dict(curve.parameters), "points": points}
     spend = {part: curve.spend[part] for part in PARTS}
     return shown | ({"model": curve.model} if several else {}) | {"spend": spend, "examples": list(curve.examples)}
+
+
+def _means(rows: Floats) -> list[float]:
+    """Over problems, to 12 digits: what is equal stays equal, in whatever order it was summed."""
+    return [float(f"{value:.12g}") for value in rows.mean(axis=0)]
 
 
 def _frontier(curves: Sequence[Curve]) -> dict[str, Any]:

@@ -154,6 +154,27 @@ def terminal_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
+def terminal_frontier(result: Mapping[str, Any], axis: str = "tokens") -> Table | Text:
+    """The points that no other beats in both accuracy and cost (`axis`: see `lab.spend.AXES`), with how sure that is."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    found = result.get("frontier", {}).get(axis)
+    if not found:
+        return Text(f"no frontier in {axis}: nobody knows what these runs have cost in that", style="dim")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(f"frontier in {axis}", no_wrap=True, max_width=40)
+    for head in ("n", axis, "selected", "on it in"):
+        table.add_column(head, justify="right", no_wrap=True)
+    names = labels(result)
+    for point in found["points"]:
+        if point["on"]:
+            sure = _shown(point["probability"], ".0%")
+            table.add_row(names[point["curve"]], str(point["n"]), f"{point['cost']:,.4g}", f"{point['selected']:.1%}", sure)
+    return table
+
+
 def _cells(name: str, point: Mapping[str, Any]) -> list[str | Text]:
     from rich.text import Text
 
