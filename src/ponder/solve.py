@@ -37,20 +37,22 @@ async def solve(
     step: str | None = None,
     store: Store | None = None,
     listener: Callable[[Event], None] | None = None,
+    record: Trace | None = None,
     **parameters: Any,
 ) -> Answer:
     """Answer `question` with the best that `budget` buys.
 
     A question in words is recognised as one of the tasks, or taken as free text. Without a `model`, the task's built-in one
-    answers; without a `strategy`, `auto` chooses; `parameters` are the strategy's own, such as `n=64`. At the budget's
-    limit the best answer so far is returned with `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other
-    errors: `InputError` for a wrong name or value, `ModelError` when every draw failed.
+    answers; without a `strategy`, `auto` chooses; `parameters` are the strategy's own, such as `n=64`. What happens is written to
+    `record`, by default a new trace of `seed` and `listener`. At the budget's limit the best answer so far is returned with
+    `stopped="budget"`; `BudgetExhausted` is raised only when there is none. Other errors: `InputError` for a wrong name or value,
+    `ModelError` when every draw failed.
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
     problem = _sampled(problem, temperature, max_tokens, step)
     chosen, settings = _strategy(strategy or DEFAULT)
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
-    record = Trace(seed, listener)
+    record = record or Trace(seed, listener)
     async with verifiers.opened(verifier, problem.task) as judge, opened(model or problem.task.model) as engine:
         record.record(
             "started", problem=problem.id, question=problem.question, model=engine.name, strategy=chosen.name,

@@ -42,9 +42,10 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """The answer must be JSON: an object, or what `schema` describes."""
+    """The answer must be JSON: an object, or what `schema` describes. `sent` is what one that knows formats is told, in JSON."""
 
     schema: Mapping[str, Any] | None = None
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,12 @@ def _fields(body: ChatRequest) -> str:
 
 def _format(body: ChatRequest) -> Format | None:
     """What the answer must be, where that is no plain text."""
+    sent = body.model_dump(include={"response_format"}, exclude_unset=True, by_alias=True)
     match body.response_format:
         case AsObject():
-            return Format(None)
+            return Format(None, msgspec.json.encode(sent).decode())
         case AsSchema(json_schema=described):
-            return Format(described.schema_ or {})
+            return Format(described.schema_ or {}, msgspec.json.encode(sent).decode())
         case _:
             return None
 

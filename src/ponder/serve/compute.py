@@ -18,6 +18,7 @@ from ponder.policy.policy import Policy
 from ponder.serve.ask import Ask, Compute, Effort
 from ponder.serve.errors import Refusal
 from ponder.serve.settings import Settings
+from ponder.serve.several import several
 from ponder.strategies import Strategy, parse, registry
 from ponder.types import Model, Problem, Verifier
 from ponder.verifiers.evidence import evidence
@@ -36,7 +37,8 @@ _COUNTED = re.compile(r"(?P<name>[\w.-]+?)-(?P<size>\d+)")
 class Plan:
     """What will run for a request: `id` names its trace, `name` is the model as the client called it.
 
-    `soft`: the limit on tokens stands for an effort, so that an answer within it is no answer cut short.
+    `soft`: the limit on tokens stands for an effort, so that an answer within it is no answer cut short. `patience` is the seconds
+    after which the best answer so far is sent.
     """
 
     id: str
@@ -50,6 +52,12 @@ class Plan:
     seed: int
     n: int = 1
     soft: bool = False
+    patience: float | None = None
+
+    @property
+    def solves(self) -> int:
+        """How many solves give the `n` answers: several plain draws are one."""
+        return 1 if self.strategy is several else self.n
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +134,36 @@ def choose(compute: Compute, named: tuple[str | None, str | None], settings: Set
 
 
 def _own(chosen: Strategy, parameters: dict[str, Any], around: Around) -> Choice:
-    """The server's own choice; `auto` without a policy and without anything to check or vote on is a plain draw from the start."""
+    """The server's own choice. `auto` without a policy and without anything to check or vote on is a plain draw from the start, and
+    where only a format is checked, one draw after another until one has it."""
     if chosen.name == "auto" and around.policy:
         parameters = {"policy": around.policy} | parameters
-    if chosen.name == "auto" and around.policy is None and around.verifier is None and not around.graded:
-        return Choice(registry.get("direct"), {})
-    return Choice(chosen, parameters)
+    if chosen.name != "auto" or around.policy is not None or around.verifier is not None or around.graded:
+        return Choice(chosen, parameters)
+    if around.formatted:
+        return Choice(registry.get("first-wins"), {"n": SAMPLES["medium"], "width": 1})
+    return Choice(registry.get("direct"), {})
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
     """What an effort is judged by: the verifier, the policy file that fits (None: none, "": the shipped one), and whether
-    answers can be right or wrong in the problem's task."""
+    answers can be right or wrong in the problem's task, or must be JSON of some form (`formatted`)."""
 
     verifier: Verifier | None
     policy: str | None
     graded: bool
+    formatted: bool = False
 
 
-def around(problem: Problem, model: Model, verifier: Verifier | None, tuned: Mapping[str, Policy]) -> Around:
+def around(
+    problem: Problem, model: Model, verifier: Verifier | None, tuned: Mapping[str, Policy], formatted: bool = False
+) -> Around:
     """The first of the server's policies, else the shipped one, that is for this task, model and verifier."""
     about = (problem.task.name, model.name, verifier.name if verifier else None)
     own = next((path for path, policy in tuned.items() if policy.fits(*about)), None)
-    return Around(verifier, own if own is not None else "" if policies.shipped(*about) else None, problem.task.verifier is not None)
+    policy = own if own is not None else "" if policies.shipped(*about) else None
+    return Around(verifier, policy, problem.task.verifier is not None, formatted)
 
 
 def _effort(effort: str, around: Around) -> Choice:

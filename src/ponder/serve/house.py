@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ponder import verifiers
@@ -19,12 +19,13 @@ from ponder.serve.ask import Ask
 from ponder.serve.bill import Bill
 from ponder.serve.compute import Plan
 from ponder.serve.errors import Refusal
+from ponder.serve.format import Conforms, faults
 from ponder.serve.problem import problem
 from ponder.serve.seams import Client, Seams
 from ponder.serve.settings import Settings
 from ponder.serve.several import several
 from ponder.tasks.free import free
-from ponder.trace import Event
+from ponder.trace import Trace
 from ponder.types import Model, Problem, Request, Verifier
 from ponder.verifiers import verifiers as known
 
@@ -41,12 +42,16 @@ class House:
         """What will run for a request. Raises `Refusal`, `InputError` or `AbilityMissing` for what cannot."""
         name, *named = compute.addressed(ask.model, self.settings)
         model = self.models[name]
-        asked = problem(ask, model, self.settings.longest)
+        fault = faults(ask.format) if ask.format else None
+        asked = problem(ask, model, self.settings.longest, fault)
         judge = self._judge(ask, asked)
-        chosen = compute.choose(ask.compute, (named[0], named[1]), self.settings, compute.around(asked, model, judge, self.tuned))
+        around = compute.around(asked, model, judge, self.tuned, fault is not None)
+        chosen = compute.choose(ask.compute, (named[0], named[1]), self.settings, around)
+        judge = Conforms(fault, judge) if fault else judge
         parameters = compute.capped(chosen, self.settings)
         compute.able(chosen.strategy, parameters, ask, model, judge is not None)
-        budget = compute.within(self.settings.cap, ask.compute.budget, _thinking(chosen.tokens, asked, model))
+        cap = self.settings.cap
+        budget = compute.within(replace(cap, seconds=None), ask.compute.budget, _thinking(chosen.tokens, asked, model))
         strategy = chosen.strategy
         if strategy.name == "direct" and ask.n > 1:
             strategy, parameters = several, {"n": ask.n}
@@ -62,6 +67,7 @@ class House:
             seed=random.getrandbits(31) if ask.sampling.seed is None else abs(ask.sampling.seed) % 2**31,
             n=ask.n,
             soft=chosen.soft and ask.compute.budget.tokens is None,
+            patience=cap.seconds,
         )
 
     def _judge(self, ask: Ask, asked: Problem) -> Verifier | None:
@@ -74,9 +80,9 @@ class House:
         offered = ", ".join(one for one in ("task", *known.names(), self.settings.verifier) if one)
         raise Refusal(400, f"the verifier {spec!r} is not offered here; there are {offered}", "invalid_value", "ponder.verifier")
 
-    async def settled(self, client: Client, plan: Plan, bill: Bill, events: Mapping[int, list[Event]]) -> None:
+    async def settled(self, client: Client, plan: Plan, bill: Bill, traces: Sequence[Trace]) -> None:
         """The end of a request, whatever it was: its bill is booked and its trace kept."""
-        del events
+        del traces
         await self.seams.settle(client, plan, bill)
 
 

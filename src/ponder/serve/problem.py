@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 
 from ponder import answers, tasks
 from ponder.serve.ask import Ask, Sampling
 from ponder.serve.errors import Refusal
+from ponder.serve.format import Fault, formatted
 from ponder.tasks.free import free
 from ponder.types import Model, Problem, Request, Task
 
 
-def problem(ask: Ask, model: Model, longest: int) -> Problem:
+def problem(ask: Ask, model: Model, longest: int, fault: Fault | None = None) -> Problem:
     """The request's problem, with its sampling settings.
 
     A single user message of words that a task recognises becomes a problem of that task, with its checker and vote. It is asked in
-    the task's own form where the model is the task's own; every other model sees the client's message as it is.
+    the task's own form where the model is the task's own; every other model sees the client's message as it is. `fault` checks the
+    answer's format, which a model that knows of formats is told as well.
     """
     found = recognised(ask)
     if found is None:
@@ -24,14 +27,21 @@ def problem(ask: Ask, model: Model, longest: int) -> Problem:
         found = Problem(f"free/{digest}", ask.messages, chat)
     elif found.task.model != model.name:
         found = replace(found, messages=ask.messages)
+    task = _sampled(found.task, ask.sampling)
     asked = replace(
         found,
-        task=_sampled(found.task, ask.sampling),
+        task=formatted(task, fault) if fault else task,
         logprobs=ask.sampling.logprobs,
         top_logprobs=ask.sampling.top_logprobs,
-        fields=ask.fields,
+        fields=_fields(ask, model),
     )
     return _fitted(asked, ask.sampling.max_tokens, model, longest)
+
+
+def _fields(ask: Ask, model: Model) -> str:
+    if ask.format is None or not model.abilities.raw:
+        return ask.fields
+    return json.dumps((json.loads(ask.fields) if ask.fields else {}) | json.loads(ask.format.sent))
 
 
 def recognised(ask: Ask) -> Problem | None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import ponder
 from ponder import budget as budgets
@@ -17,6 +16,7 @@ from ponder.errors import BudgetExhausted, PonderError
 from ponder.models.sample import together
 from ponder.serve.bill import Bill, bill
 from ponder.serve.compute import Plan
+from ponder.serve.errors import Refusal
 from ponder.serve.house import House
 from ponder.serve.seams import Admission, Client
 from ponder.serve.several import several
@@ -66,10 +66,10 @@ Update = Told | Said | Ended
 
 @dataclass(slots=True)
 class _Heard:
-    """What has happened so far: all events but those that are only spoken, and what was said of each answer."""
+    """What has happened so far: a trace for each solve, all their events, what was said of each answer, and the story."""
 
+    traces: list[Trace] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    by_choice: dict[int, list[Event]] = field(default_factory=dict)
     said: dict[int, list[Chunk]] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
 
@@ -80,29 +80,31 @@ async def running(plan: Plan, house: House, client: Client, admission: Admission
     Whatever the end, the bill is settled and the trace kept before it is over. Raises what `ponder.solve` does.
     """
     heard, tell, began = _Heard(), Story(plan), time.monotonic()
-    shown: list[Sample] = []
+    replies: list[Reply] = []
+
+    def told(sentence: str) -> list[Told]:
+        heard.story += [sentence] if sentence else []
+        return [Told(sentence)] if sentence else []
+
+    def owed() -> Bill:
+        return bill(heard.events, time.monotonic() - began, [one.sample for one in replies])
+
     try:
-        async with admission, aclosing(_events(plan, house, client, heard)) as events:
+        async with admission, aclosing(_events(plan, house, client, heard, replies)) as events:
             async for choice, event in events:
                 if event.kind == "spoken":
-                    piece = Said(choice, event.data["chunk"])
-                    heard.said.setdefault(choice, []).append(piece.chunk)
-                    yield piece
-                elif sentence := tell(event):
-                    heard.story.append(sentence)
-                    yield Told(sentence)
-                if event.kind == "finished":
-                    replies: list[Reply] = event.data["replies"]
-                    shown = [one.sample for one in replies]
-        if last := tell.end():
-            heard.story.append(last)
-            yield Told(last)
+                    heard.said.setdefault(choice, []).append(event.data["chunk"])
+                    yield Said(choice, event.data["chunk"])
+                for update in told(tell(event)):
+                    yield update
+        for update in told(tell.end()):
+            yield update
         for number, reply in enumerate(replies):
             for chunk in _rest(reply.sample, heard.said.get(number, [])):
                 yield Said(number, chunk)
-        yield Ended(tuple(replies), bill(heard.events, time.monotonic() - began, shown), "".join(heard.story))
+        yield Ended(tuple(replies), owed(), "".join(heard.story))
     finally:
-        await house.settled(client, plan, bill(heard.events, time.monotonic() - began, shown), heard.by_choice)
+        await house.settled(client, plan, owed(), heard.traces)
 
 
 async def finished(updates: AsyncGenerator[Update, None]) -> Ended:
@@ -114,8 +116,10 @@ async def finished(updates: AsyncGenerator[Update, None]) -> Ended:
     raise AssertionError("a run ends with `Ended` or an error")
 
 
-async def _events(plan: Plan, house: House, client: Client, heard: _Heard) -> AsyncGenerator[tuple[int, Event], None]:
-    """The events of all the solves, each with the number of its answer; the last, `finished`, holds the replies."""
+async def _events(
+    plan: Plan, house: House, client: Client, heard: _Heard, replies: list[Reply]
+) -> AsyncGenerator[tuple[int, Event], None]:
+    """The events of all the solves, each with the number of its answer; at the end `replies` are filled."""
     queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue()
 
     def hear(choice: int, event: Event) -> None:
@@ -123,61 +127,65 @@ async def _events(plan: Plan, house: House, client: Client, heard: _Heard) -> As
             choice = event.data["index"] if plan.strategy is several else choice
         else:
             heard.events.append(event)
-            heard.by_choice.setdefault(choice, []).append(event)
         house.seams.watch(client, plan, event)
         queue.put_nowait((choice, event))
 
-    solving = asyncio.ensure_future(_replies(plan, heard, hear))
+    heard.traces += [Trace(Trace(plan.seed).branch(number).seed, partial(hear, number)) for number in range(plan.solves)]
+    solving = asyncio.ensure_future(_replies(plan, heard.traces))
     solving.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (one := await queue.get()) is not None:
             yield one
-        yield 0, Event(-1, "finished", 0.0, None, {"replies": await solving})
+        replies += await solving
     finally:
         solving.cancel()
         await asyncio.gather(solving, return_exceptions=True)
 
 
-async def _replies(plan: Plan, heard: _Heard, hear: Any) -> list[Reply]:
+async def _replies(plan: Plan, traces: list[Trace]) -> list[Reply]:
     """One solve an answer, all at once and under one budget; plain draws are made in one solve, and by `n` where the model can."""
-    if plan.strategy is several:
-        solved = await _solve(plan, 0, heard, hear)
-        drawn = solved.candidates
-        return [Reply(one.sample, replace(solved, answer=one.answer, text=_text(one))) for one in drawn]
     with budgets.spending(plan.budget):
-        solves = [_solve(plan, number, heard, partial(hear)) for number in range(plan.n)]
-        return [Reply(_chosen(solved), solved) for solved in await together(solves)]
+        solved = await together([_solve(plan, trace) for trace in traces])
+    if plan.strategy is several:
+        return [Reply(one.sample, replace(solved[0], answer=one.answer, text=_text(one))) for one in solved[0].candidates]
+    return [Reply(_chosen(one), one) for one in solved]
 
 
-async def _solve(plan: Plan, number: int, heard: _Heard, hear: Any) -> Answer:
+async def _solve(plan: Plan, record: Trace) -> Answer:
+    """The answer, or when time is up the best one so far.
+
+    The server's own time limit is kept here, and not by the budget: a strategy hurries where its budget has one.
+    """
     try:
-        return await ponder.solve(
-            plan.problem,
-            model=plan.model,
-            strategy=plan.strategy,
-            verifier=plan.verifier,
-            budget=plan.budget,
-            seed=Trace(plan.seed).branch(number).seed,
-            listener=partial(hear, number),
-            **plan.parameters,
-        )
+        async with asyncio.timeout(plan.patience):
+            return await ponder.solve(
+                plan.problem,
+                model=plan.model,
+                strategy=plan.strategy,
+                verifier=plan.verifier,
+                record=record,
+                **plan.parameters,
+            )
+    except TimeoutError:
+        best = record.leading or _cut(record.events)
+        if best is None:
+            raise Refusal(504, f"no answer was ready within {plan.patience:g} s, the server's limit", "timeout") from None
     except BudgetExhausted:
-        cut = _cut(heard.by_choice.get(number, []))
-        if cut is None:
+        best = _cut(record.events)
+        if best is None:
             raise
-        return cut
+    return replace(best, stopped="budget")
 
 
 def _cut(events: list[Event]) -> Answer | None:
-    """What a draw had said when the budget ended, where there is nothing better; None if there is nothing at all."""
+    """What a draw had said when it was cut, where there is nothing better; None if there is nothing at all."""
     said = [event for event in events if event.kind == "drawn" and event.data["role"] == "policy" and event.data["text"]]
     if not said:
         return None
     longest = max(said, key=lambda event: len(event.data["text"]))
-    sample = Sample(
-        longest.data["text"], finish_reason="length", usage=Usage(**longest.data["usage"]), reasoning=longest.data["reasoning"]
-    )
-    return Answer(None, sample.text, (Candidate(sample, None),), stopped="budget", strategy="direct")
+    usage, thought = Usage(**longest.data["usage"]), longest.data["reasoning"]
+    sample = Sample(longest.data["text"], finish_reason="length", usage=usage, reasoning=thought)
+    return Answer(None, sample.text, (Candidate(sample, None),))
 
 
 def _chosen(solved: Answer) -> Sample:

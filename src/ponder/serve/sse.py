@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,15 +46,15 @@ class Stream(Response):
             for one in working:
                 one.cancel()
             await asyncio.gather(*working, return_exceptions=True)
-            await self._frames.aclose()
         if not working[0].cancelled():
             working[0].result()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
-        async for one in self._frames:
-            self._sent = asyncio.get_running_loop().time()
-            await send({"type": "http.response.body", "body": one, "more_body": True})
+        async with aclosing(self._frames) as frames:  # it ends in the task that it began in
+            async for one in frames:
+                self._sent = asyncio.get_running_loop().time()
+                await send({"type": "http.response.body", "body": one, "more_body": True})
 
     async def _keep_alive(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
