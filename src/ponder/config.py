@@ -21,6 +21,11 @@ def ledger_path() -> Path:
     return Path(os.environ.get("PONDER_LEDGER") or platformdirs.user_data_path("ponder") / "ledger.sqlite")
 
 
+def archive_path() -> Path:
+    """The gateway's traces and responses. `PONDER_ARCHIVE` overrides it."""
+    return Path(os.environ.get("PONDER_ARCHIVE") or platformdirs.user_data_path("ponder") / "archive.sqlite")
+
+
 def data_path() -> Path | None:
     """The folder of benchmark files that `PONDER_DATA` names, or None."""
     named = os.environ.get("PONDER_DATA")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ponder import config
 from ponder.budget import Budget
 from ponder.errors import MissingExtra
 
@@ -13,6 +16,8 @@ def serve(
     verifier: str | None = None,
     policy: str = "",
     budget: str = "600s",
+    store: Path | None = None,
+    no_store: bool = False,
     host: str = "127.0.0.1",
     port: int = 8000,
 ) -> None:
@@ -32,6 +37,10 @@ def serve(
         What `auto` and the efforts follow: a file that `ponder tune` has made.
     budget
         The most that any request may spend: 4000 (tokens), '$0.02', 30s, 64calls, or several joined by commas.
+    store
+        Where traces and responses are kept; by default in the user's data folder.
+    no_store
+        Keep nothing.
     host
         The address to listen at.
     port
@@ -44,5 +53,6 @@ def serve(
         from ponder.serve.settings import DEFAULT_MODEL, Settings, named
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve") from error
-    settings = Settings(named(model or [DEFAULT_MODEL]), strategy, verifier, policy, Budget.parse(budget))
+    kept = None if no_store else store or config.archive_path()
+    settings = Settings(named(model or [DEFAULT_MODEL]), strategy, verifier, policy, Budget.parse(budget), store=kept)
     uvicorn.run(app(settings), host=host, port=port, log_level="warning")

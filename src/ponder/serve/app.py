@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,15 +14,13 @@ from starlette.responses import Response
 
 import ponder
 from ponder.errors import PonderError
-from ponder.serve import chat, models, schema
-from ponder.serve.ask import Ask
-from ponder.serve.compute import Plan
+from ponder.serve import endpoints, messages, models
+from ponder.serve.document import described, refusals
 from ponder.serve.errors import Refusal, refusal
-from ponder.serve.house import House, open_house
-from ponder.serve.run import Update, finished, running
+from ponder.serve.house import open_house
 from ponder.serve.seams import Seams
 from ponder.serve.settings import Settings
-from ponder.serve.sse import ClientGone, Stream, unless_gone
+from ponder.serve.sse import ClientGone
 
 
 def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
@@ -35,58 +33,62 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
             yield
 
     made = FastAPI(title="ponder", version=ponder.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    made.add_api_route("/v1/chat/completions", _chat, methods=["POST"])
-    made.add_api_route("/v1/models", models.listed, methods=["GET"])
-    made.add_api_route("/v1/models/{name:path}", models.one, methods=["GET"])
-    made.add_api_route("/health", models.health, methods=["GET"])
+    for method, path, endpoint in (
+        ("POST", "/v1/chat/completions", endpoints.chat_completion),
+        ("POST", "/v1/completions", endpoints.completion),
+        ("POST", "/v1/responses", endpoints.response),
+        ("GET", "/v1/responses/{name}", endpoints.kept_response),
+        ("DELETE", "/v1/responses/{name}", endpoints.forgotten_response),
+        ("POST", "/v1/messages", endpoints.message),
+        ("POST", "/v1/messages/count_tokens", endpoints.counted_tokens),
+        ("GET", "/v1/models", models.listed),
+        ("GET", "/v1/models/{name:path}", models.one),
+        ("GET", "/v1/ponder/traces/{name}", endpoints.trace),
+        ("GET", "/health", models.health),
+    ):
+        made.add_api_route(path, endpoint, methods=[method], response_model=None, responses=refusals(path))
     made.add_exception_handler(PonderError, _refused)
     made.add_exception_handler(RequestValidationError, _invalid)
     made.add_exception_handler(HTTPException, _unknown)
     made.add_exception_handler(ClientGone, _gone)
+    made.add_exception_handler(Exception, _broken)
+    described(made)
     return made
 
 
-async def started(request: Request, ask: Ask) -> tuple[Plan, AsyncGenerator[Update, None]]:
-    """The plan of a request and what will happen; nothing is spent until the first update is asked for."""
-    house: House = request.app.state.house
-    client = await house.seams.authorise(request.headers)
-    plan = house.plan(ask)
-    admission = await house.seams.admit(client, plan)
-    return plan, running(plan, house, client, admission)
-
-
-async def _chat(request: Request, body: schema.ChatRequest) -> Response:
-    asked = chat.ask(body)
-    plan, updates = await started(request, asked)
-    if body.stream:
-        usage = bool(body.stream_options and body.stream_options.include_usage)
-        return Stream(chat.chunks(plan, updates, usage, asked.reasoning), request.app.state.house.settings.alive)
-    ended = await unless_gone(request.receive, finished(updates))
-    return JSONResponse(chat.whole(plan, ended, asked.reasoning))
-
-
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, PonderError)
     told = refusal(error)
-    return JSONResponse(told.body(), told.status, dict(told.headers))
+    return _told(request, told)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     """What does not fit the schema, in one sentence for its first fault."""
     assert isinstance(error, RequestValidationError)
     fault: dict[str, Any] = dict(error.errors()[0])
     where = ".".join(str(place) for place in fault["loc"][1:])
     code = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}.get(fault["type"], "invalid_value")
     told = Refusal(400, f"`{where or 'the body'}`: {fault['msg']}", code, where or None)
-    return JSONResponse(told.body(), 400)
+    return _told(request, told)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
     """No such path, or not by this method."""
     assert isinstance(error, HTTPException)
-    told = Refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}", None)
-    return JSONResponse(told.body(), error.status_code, error.headers)
+    told = Refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}", headers=error.headers or {})
+    return _told(request, told)
 
 
 async def _gone(_: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
     return Response(status_code=499)
+
+
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
+    """A fault of ours: the server's log has it, the client is told no more than that."""
+    return _told(request, Refusal(500, "this request met a fault of the server, which is in its log"))
+
+
+def _told(request: Request, told: Refusal) -> Response:
+    """The error in the shape of the API that was called."""
+    anthropic = request.url.path.startswith("/v1/messages")
+    return JSONResponse(messages.body_of(told) if anthropic else told.body(), told.status, dict(told.headers))

@@ -52,7 +52,7 @@ class Format:
 class Ask:
     """`messages` are the conversation, the last one what is asked. `fields` are sent on to the model (`Request.fields`).
 
-    `reasoning`: the caller wants the hidden thinking too.
+    `reasoning`: the caller wants the hidden thinking too; `kept`: the server may keep the trace.
     """
 
     model: str
@@ -63,6 +63,7 @@ class Ask:
     fields: str = ""
     format: Format | None = None
     reasoning: bool = False
+    kept: bool = True
 
     @property
     def whole(self) -> bool:

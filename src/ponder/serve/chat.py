@@ -15,7 +15,7 @@ from ponder.serve.ask import Ask, Format, Sampling
 from ponder.serve.compute import Plan
 from ponder.serve.errors import Refusal, refusal
 from ponder.serve.run import Ended, Reply, Said, Told, Update
-from ponder.serve.schema import AsObject, AsSchema, ChatMessage, ChatRequest
+from ponder.serve.schema.chat import AsObject, AsSchema, ChatMessage, ChatRequest
 from ponder.serve.sse import frame
 from ponder.types import Chunk, Message, Sample
 
@@ -41,6 +41,7 @@ def ask(body: ChatRequest) -> Ask:
         fields=_fields(body),
         format=_format(body),
         reasoning=body.include_reasoning,
+        kept=body.store is not False,
     )
 
 
@@ -111,8 +112,8 @@ async def chunks(plan: Plan, updates: AsyncGenerator[Update, None], usage: bool,
                 match update:
                     case Told(text):
                         yield frame(head | {"choices": [_delta(0, _thought(text))]})
-                    case Said(choice, chunk):
-                        if said := _piece(chunk, reasoning):
+                    case Said(choice, chunk, refused):
+                        if said := {"refusal": refused} if refused else _piece(chunk, reasoning):
                             yield frame(head | {"choices": [_delta(choice, said) | {"logprobs": _logprobs(chunk)}]})
                     case Ended():
                         for number, one in enumerate(update.replies):
@@ -148,11 +149,8 @@ def _head(plan: Plan, kind: str) -> dict[str, Any]:
 
 def _choice(number: int, plan: Plan, ended: Ended, reply: Reply, reasoning: bool) -> dict[str, Any]:
     sample = reply.sample
-    said: dict[str, Any] = {
-        "role": "assistant",
-        "content": sample.text if sample.text or not sample.calls else None,
-        "refusal": None,
-    }
+    text = None if reply.refusal or (sample.calls and not sample.text) else sample.text
+    said: dict[str, Any] = {"role": "assistant", "content": text, "refusal": reply.refusal or None}
     if sample.calls:
         said["tool_calls"] = [_call(place, call.id, call.name, call.arguments) for place, call in enumerate(sample.calls)]
     if thought := (ended.story if number == 0 else "") + (sample.reasoning if reasoning else ""):

@@ -17,6 +17,7 @@ from ponder.policy import policy as policies
 from ponder.policy.policy import Policy
 from ponder.serve.ask import Ask, Compute, Effort
 from ponder.serve.errors import Refusal
+from ponder.serve.format import Fault
 from ponder.serve.settings import Settings
 from ponder.serve.several import several
 from ponder.strategies import Strategy, parse, registry
@@ -38,7 +39,7 @@ class Plan:
     """What will run for a request: `id` names its trace, `name` is the model as the client called it.
 
     `soft`: the limit on tokens stands for an effort, so that an answer within it is no answer cut short. `patience` is the seconds
-    after which the best answer so far is sent.
+    after which the best answer so far is sent, `fault` the check of the answer's format.
     """
 
     id: str
@@ -53,6 +54,8 @@ class Plan:
     n: int = 1
     soft: bool = False
     patience: float | None = None
+    fault: Fault | None = None
+    kept: bool = True
 
     @property
     def solves(self) -> int:

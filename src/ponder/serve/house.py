@@ -15,6 +15,7 @@ from ponder.models import catalog
 from ponder.policy import policy as policies
 from ponder.policy.policy import Policy
 from ponder.serve import compute
+from ponder.serve.archive import Archive
 from ponder.serve.ask import Ask
 from ponder.serve.bill import Bill
 from ponder.serve.compute import Plan
@@ -37,6 +38,7 @@ class House:
     models: Mapping[str, Model]
     verifier: Verifier | None
     tuned: Mapping[str, Policy]
+    archive: Archive | None
 
     def plan(self, ask: Ask) -> Plan:
         """What will run for a request. Raises `Refusal`, `InputError` or `AbilityMissing` for what cannot."""
@@ -68,6 +70,8 @@ class House:
             n=ask.n,
             soft=chosen.soft and ask.compute.budget.tokens is None,
             patience=cap.seconds,
+            fault=fault,
+            kept=ask.kept,
         )
 
     def _judge(self, ask: Ask, asked: Problem) -> Verifier | None:
@@ -82,7 +86,8 @@ class House:
 
     async def settled(self, client: Client, plan: Plan, bill: Bill, traces: Sequence[Trace]) -> None:
         """The end of a request, whatever it was: its bill is booked and its trace kept."""
-        del traces
+        if self.archive is not None and plan.kept:
+            self.archive.keep_trace(plan.id, client.id, [one.line() for one in traces])
         await self.seams.settle(client, plan, bill)
 
 
@@ -102,4 +107,7 @@ async def open_house(settings: Settings, seams: Seams) -> AsyncIterator[House]:
         if settings.verifier is not None and settings.verifier != "task":
             verifier = await stack.enter_async_context(verifiers.opened(settings.verifier, free))
         tuned = {settings.policy: policies.read(Path(settings.policy))} if settings.policy else {}
-        yield House(settings, seams, models, verifier, tuned)
+        archive = Archive(settings.store) if settings.store else None
+        if archive is not None:
+            stack.callback(archive.close)
+        yield House(settings, seams, models, verifier, tuned, archive)

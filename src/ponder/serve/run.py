@@ -34,18 +34,23 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A piece of the answer number `choice`."""
+    """A piece of the answer number `choice`, or of the reason why there is none."""
 
     choice: int
     chunk: Chunk
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One finished answer: the chosen sample, whose text is the answer's, and what the solve said of it."""
+    """One finished answer: the chosen sample, whose text is the answer's, and what the solve said of it.
+
+    `refusal`: no candidate had the format that was asked for, and none is shown.
+    """
 
     sample: Sample
     answer: Answer
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,9 @@ async def running(plan: Plan, house: House, client: Client, admission: Admission
         for update in told(tell.end()):
             yield update
         for number, reply in enumerate(replies):
+            if reply.refusal:
+                yield Said(number, Chunk(), reply.refusal)
+                continue
             for chunk in _rest(reply.sample, heard.said.get(number, [])):
                 yield Said(number, chunk)
         yield Ended(tuple(replies), owed(), "".join(heard.story))
@@ -148,7 +156,16 @@ async def _replies(plan: Plan, traces: list[Trace]) -> list[Reply]:
         solved = await together([_solve(plan, trace) for trace in traces])
     if plan.strategy is several:
         return [Reply(one.sample, replace(solved[0], answer=one.answer, text=_text(one))) for one in solved[0].candidates]
-    return [Reply(_chosen(one), one) for one in solved]
+    return [_reply(plan, one) for one in solved]
+
+
+def _reply(plan: Plan, solved: Answer) -> Reply:
+    """The chosen sample; a single draw, which may have been heard already, is sent whatever its format."""
+    sample = _chosen(solved)
+    wrong = None if plan.fault is None or sample.calls or plan.strategy.certain else plan.fault(sample.text)
+    if wrong is None:
+        return Reply(sample, solved)
+    return Reply(sample, solved, f"none of {len(solved.candidates)} candidates has the format that was asked for: {wrong}")
 
 
 async def _solve(plan: Plan, record: Trace) -> Answer:

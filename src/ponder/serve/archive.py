@@ -1,0 +1,82 @@
+"""What a gateway remembers: the trace of every request and the conversation behind every response, for their owners only."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ponder.errors import StoreError
+from ponder.types import Message
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS trace (id TEXT PRIMARY KEY, owner TEXT NOT NULL, at REAL NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS response (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, at REAL NOT NULL, body BLOB NOT NULL, messages BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS trace_at ON trace (at);
+CREATE INDEX IF NOT EXISTS response_at ON response (at);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A response as it was sent (JSON), and the conversation up to and with it."""
+
+    body: bytes
+    messages: tuple[Message, ...]
+
+
+class Archive:
+    """A database of its own; every write is committed before the answer is sent. Raises `StoreError` where it cannot be used."""
+
+    def __init__(self, path: Path | str) -> None:
+        try:
+            if path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"cannot open the archive `{path}`: {error}; choose another place with --store, or --no-store"
+            ) from error
+
+    def keep_trace(self, name: str, owner: str, lines: Sequence[str]) -> None:
+        """The traces of a request, one for each of its solves, as an array of JSON."""
+        self._write("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", (name, owner, time.time(), f"[{','.join(lines)}]".encode()))
+
+    def trace(self, name: str, owner: str) -> bytes | None:
+        found = self._db.execute("SELECT body FROM trace WHERE id = ? AND owner = ?", (name, owner)).fetchone()
+        return found[0] if found else None
+
+    def keep_response(self, name: str, owner: str, kept: Kept) -> None:
+        row = (name, owner, time.time(), kept.body, msgspec.json.encode(kept.messages))
+        self._write("INSERT OR REPLACE INTO response VALUES (?, ?, ?, ?, ?)", row)
+
+    def response(self, name: str, owner: str) -> Kept | None:
+        found = self._db.execute("SELECT body, messages FROM response WHERE id = ? AND owner = ?", (name, owner)).fetchone()
+        return Kept(found[0], msgspec.json.decode(found[1], type=tuple[Message, ...])) if found else None
+
+    def forget(self, name: str, owner: str) -> bool:
+        """Delete a response; whether there was one."""
+        return self._write("DELETE FROM response WHERE id = ? AND owner = ?", (name, owner)) > 0
+
+    def prune(self, seconds: float) -> int:
+        """Delete what is older than so many seconds; returns how many rows that were."""
+        before = (time.time() - seconds,)
+        return sum(self._write(f"DELETE FROM {table} WHERE at < ?", before) for table in ("trace", "response"))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+        try:
+            return self._db.execute(statement, values).rowcount
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write to the archive: {error}; make room, or serve with --no-store") from error
