@@ -1,6 +1,7 @@
 """The models by name: what there is, where it comes from, whether it is here and whole, and how it is opened.
 
-    builtin:mini       builtin:smollm2       openvino:PATH       openai:MODEL       MODEL@URL       simulated:accuracy=.6,steps=5
+    builtin:mini       builtin:smollm2       openvino:PATH       openai:MODEL       MODEL@URL       MODEL@URL|URL
+    simulated:accuracy=.6,steps=5
 
 Other packages add theirs by the entry-point group `ponder.models`: a function that takes the text behind the name's colon.
 """
@@ -19,6 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ponder.config import cache_path
 from ponder.cost import prices
@@ -26,6 +28,9 @@ from ponder.errors import InputError, ModelError
 from ponder.models.gguf import Report, checksum, requantise, silent
 from ponder.registry import Registry
 from ponder.types import Model, Price
+
+if TYPE_CHECKING:
+    from ponder.models.chat import Chat
 
 SMOLLM2_ADVICE = (
     "builtin:smollm2 (135M parameters) speaks English and reasons badly; connect a better model with "
@@ -76,6 +81,7 @@ def catalog() -> list[Entry]:
         Entry("openvino:PATH", "any GGUF file of the Llama family, or OpenVINO directory", "your disk", "its own", None, True),
         Entry("openai:MODEL", "OpenAI's models, with the key in OPENAI_API_KEY", _OPENAI, "its own", None, True),
         Entry("MODEL@URL", "any OpenAI-compatible endpoint, with the key, if any, in PONDER_API_KEY", "URL", "its own", None, True),
+        Entry("MODEL@URL|URL", "one model served at several URLs (docs/upstreams.md)", "URL", "its own", None, True),
         Entry("simulated", "a model whose every property is a parameter, for tests", "in the package", "Apache-2.0", None, True),
     ]
     PLUGINS.all()
@@ -129,7 +135,7 @@ def open_model(spec: str, *, price: Price | None = None, report: Report = silent
         return _endpoint(rest, _OPENAI, _key("OPENAI_API_KEY", spec), price)
     model, at, url = spec.rpartition("@")
     if at and model and url.startswith(("http://", "https://")):
-        return _endpoint(model, url, os.environ.get("PONDER_API_KEY"), price)
+        return _endpoints(model, url.split("|"), os.environ.get("PONDER_API_KEY"), price)
     if kind not in PLUGINS.names():
         raise InputError(_unknown(spec))
     return PLUGINS.get(kind)(rest)
@@ -165,13 +171,26 @@ def _embedded(path: Path, name: str, price: Price | None) -> Model:
     return OpenVINO(path, name=name, price=price)
 
 
-def _endpoint(model: str, url: str, key: str | None, price: Price | None) -> Model:
+def _endpoint(model: str, url: str, key: str | None, price: Price | None) -> Chat:
     from ponder.models.abilities import recall
     from ponder.models.chat import Chat
 
     chat = Chat(model, url, api_key=key, price=price)
     recall(chat)
     return chat
+
+
+def _endpoints(model: str, urls: list[str], key: str | None, price: Price | None) -> Model:
+    """One endpoint, or several upstreams of one model: those don't ask again themselves, another one takes over."""
+    from ponder.models.retry import Retry
+    from ponder.models.upstreams import Upstreams
+
+    members = [_endpoint(model, url, key, price) for url in urls]
+    if len(members) == 1:
+        return members[0]
+    for member in members:
+        member.retries = Retry(times=0)
+    return Upstreams(members)
 
 
 def _key(variable: str, spec: str) -> str:

@@ -64,6 +64,7 @@ class Chat:
         self._connections = Connections(self.api_key, self.concurrency)
         path = ("chat", "completions") if self.api == "chat" else ("completions",)
         self._target = base.joinpath(*path).with_query(base.query)
+        self._health = base.joinpath("models").with_query(base.query)
         self.abilities = self.able(self.abilities)
 
     @property
@@ -120,6 +121,16 @@ class Chat:
                     await again(self.name, error, attempt, retries, self.timeout, deadline)
             for chunk in reply.end():
                 yield chunk
+
+    async def alive(self) -> bool:
+        """Whether the endpoint answers at all: any status below 500 to `/models` within `timeout.connect` seconds."""
+        lane = await self._connections.lane()
+        limit = aiohttp.ClientTimeout(total=self.timeout.connect)
+        try:
+            async with lane.session.get(self._health, timeout=limit, allow_redirects=False) as response:
+                return response.status < 500
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
 
     async def close(self) -> None:
         """Close this event loop's connections. The model can be used again."""

@@ -98,7 +98,7 @@ class Drawing:
         try:
             async with aclosing(model.stream(request)) as stream:
                 async for chunk in stream:
-                    self._add(chunk)
+                    self.add(chunk)
                     if heard is not None:
                         heard(chunk)
                     if request.until is not None and self.choices[0].ends(request.until):
@@ -111,7 +111,23 @@ class Drawing:
         except (ModelError, InputError) as error:
             self.error = error
 
-    def _add(self, chunk: Chunk) -> None:
+    def fail(self, error: BaseException) -> None:
+        """It was sent, and failed."""
+        self.started = True
+        self.error = error if isinstance(error, ModelError | InputError) else ModelError(str(error))
+
+    def count(self, prompt: int) -> None:
+        """It was sent and cancelled: so many prompt tokens, which another call has counted, and the tokens that it has shown."""
+        self.started, self._source = True, "rule"
+        self._reported = Usage(1, prompt, 0, 0)
+
+    @property
+    def usage(self) -> Usage:
+        """What the whole call is charged."""
+        return sum(self._usages()[0], Usage())
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk. Raises ProtocolError for one of a draw that was not asked for."""
         if not 0 <= chunk.choice < len(self.choices):
             raise ProtocolError(f"asked for {len(self.choices)} draws, the model sent one numbered {chunk.choice}")
         self._seen += 1

@@ -178,7 +178,7 @@ async def _replay(model: Model, request: Request, key: str, kept: Sample, role: 
     """A stored draw counts against the limits, so that a resumed run ends where it would have ended, but costs nothing again."""
     meter, reserved = budget.current(), most(model, request)
     await meter.reserve(reserved)
-    meter.settle(reserved, _charge(model, kept.usage))
+    meter.settle(reserved, charge(model, kept.usage))
     return [_remember(key, _record(model, kept, "replayed", parent, origin=role))]
 
 
@@ -186,9 +186,9 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     """One call of the model for the draws `indices`, from reservation to settlement."""
     law = store.key(model, replace(request, watch=None)) if request.watch else key  # a watched draw is the same, up to its end
     request = replace(request, n=len(indices), seed=store.draw_seed(law, indices[0]))
-    meter, worst = budget.current(), _worst(model, request)
-    reserved = _charge(model, worst)
-    drawing, stay = Drawing(indices, worst), Stay()
+    meter, most_used = budget.current(), worst(model, request)
+    reserved = charge(model, most_used)
+    drawing, stay = Drawing(indices, most_used), Stay()
     await meter.reserve(reserved, ahead=role != "policy")  # a candidate that is never judged was drawn for nothing
     try:
         async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
@@ -198,7 +198,7 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
         raise meter.out_of_time() from None
     finally:
         samples = drawing.samples(request, stay.seconds, stay.share)
-        meter.settle(reserved, _charge(model, sum((one.usage for one in samples), Usage())))
+        meter.settle(reserved, charge(model, sum((one.usage for one in samples), Usage())))
         if drawing.started:
             samples = [_remember(key, _keep(model, request, key, _record(model, one, role, parent))) for one in samples]
     return samples
@@ -212,15 +212,23 @@ def _heard(indices: Sequence[int]) -> Callable[[Chunk], None]:
 
 def most(model: Model, request: Request) -> Charge:
     """The most that the request can be charged: what is reserved before it is sent."""
-    return _charge(model, _worst(model, request))
+    return charge(model, worst(model, request))
 
 
-def _worst(model: Model, request: Request) -> Usage:
+def discard(model: Model, request: Request, drawing: Drawing, seconds: float) -> Charge:
+    """Record a call that another has taken the place of, and say what it is charged."""
+    for one in drawing.samples(request, seconds, 0.0):
+        _record(model, one, "discarded", None)
+    return charge(model, drawing.usage)
+
+
+def worst(model: Model, request: Request) -> Usage:
     """The most that a call can use: some endpoints bill the prompt of each of its `n` draws."""
     return Usage(1, request.n * model.prompt_tokens(request), 0, request.n * request.max_tokens)
 
 
-def _charge(model: Model, usage: Usage) -> Charge:
+def charge(model: Model, usage: Usage) -> Charge:
+    """What so many tokens cost of a budget."""
     return Charge(usage.computed, usage.calls, model.price.usd(usage) if model.price else 0.0)
 
 
