@@ -94,7 +94,7 @@ def test_a_choice_that_was_not_asked_for_is_an_error():
 def test_usage_of_many_draws_in_one_call_is_split_without_losing_a_token():
     drawing = Drawing(range(3), Usage(1, 30, 0, 300))
     for choice, text in enumerate(("aaaa", "bb", "c")):
-        drawing._add(Chunk(text, choice, finish_reason="stop", usage=Usage(1, 10, 4, 20)))
+        drawing.add(Chunk(text, choice, finish_reason="stop", usage=Usage(1, 10, 4, 20)))
     drawing.started = True
     parts = [one.usage for one in drawing.samples(REQUEST, 1.0, 0.5)]
     assert sum(parts, Usage()) == Usage(1, 10, 4, 20)

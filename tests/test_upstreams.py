@@ -133,6 +133,7 @@ def test_at_most_a_tenth_of_the_calls_is_hedged():
     for number in range(15):
         model.lines[0].asked = -1
         model.lines[0].waits.clear()  # it is as slow as ever, and still a surprise
+        model.lines[1].waits.extend([0.001] * ENOUGH)
         drawn(model, seed=100 + number, max_tokens=3)
     assert model.hedges == 1
 
