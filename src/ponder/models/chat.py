@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 
@@ -16,7 +15,7 @@ from ponder.cost import architecture
 from ponder.cost.architecture import Architecture
 from ponder.errors import AbilityMissing, InputError
 from ponder.models import wire
-from ponder.models.connection import Connections, Timeout, accept, address, again
+from ponder.models.connection import Connections, Timeout, accept, address, again, blocks, reached
 from ponder.models.refusal import Refusal
 from ponder.models.reply import Reply
 from ponder.models.retry import Retry
@@ -92,8 +91,9 @@ class Chat:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Draw. Attempts are repeated only until something was produced.
 
-        Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or is too slow,
-        ProtocolError when what it says cannot be.
+        Cancelled, it still gives what the endpoint has written by then, for at most `connection.LAST` seconds, so that the bill is
+        the endpoint's own. Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or
+        is too slow, ProtocolError when what it says cannot be.
         """
         self._require(request)
         lane = await self._connections.lane()
@@ -104,12 +104,15 @@ class Chat:
                 dialect = self.dialect
                 reply = Reply(self.name, request, secrets, running=dialect.running_usage and request.n == 1)
                 try:
-                    async with self._post(lane.session, request, dialect, deadline) as response:
+                    response, cancelled = await reached(self._post(lane.session, request, dialect, deadline))
+                    async with response:
                         await self._accept(response, dialect, secrets)
                         if self._streams(request) and response.content_type != "application/json":
-                            async for block in response.content.iter_any():
+                            async for block in blocks(response, cancelled, reply.billed if reply.running else None):
                                 for chunk in reply.feed(block):
                                     yield chunk
+                        elif cancelled:
+                            raise asyncio.CancelledError
                         else:
                             for chunk in reply.whole(await response.read()):
                                 yield chunk
@@ -151,7 +154,7 @@ class Chat:
 
     def _post(
         self, session: aiohttp.ClientSession, request: Request, dialect: wire.Dialect, deadline: float
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """Send one attempt."""
         streams = self._streams(request)
         fields = wire.body(request, self.model, self.api, self.abilities, dialect, streams)

@@ -1,7 +1,7 @@
 """HTTP sessions that live as long as their event loop, what their answers and failures mean, and when to ask again."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -12,6 +12,7 @@ from ponder.models.refusal import Refusal, refused
 from ponder.models.retry import Retry, retry_after
 
 ERROR_BYTES = 65536
+LAST = 0.08  # seconds that a cancelled stream has to end properly
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,68 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
         yield
     finally:
         await session.close()
+
+
+async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.ClientResponse, bool]:
+    """The response, and whether the caller was cancelled while it waited: then there are `LAST` seconds for it to come."""
+    sending = asyncio.ensure_future(posting)
+    try:
+        return await asyncio.shield(sending), False
+    except asyncio.CancelledError:
+        await asyncio.wait({sending}, timeout=LAST)
+        if sending.done() and not sending.cancelled() and sending.exception() is None:
+            return sending.result(), True
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        raise
+
+
+async def blocks(
+    response: aiohttp.ClientResponse, cancelled: bool, billed: Callable[[], bool] | None
+) -> AsyncGenerator[bytes, None]:
+    """The blocks of a stream as they come. One that is cancelled ends properly, and what is cancelled is raised after that.
+
+    The endpoint is told by the end of our side of the connection, as soon as it has said what it cost (`billed`), and what it has
+    written by then is read to the end of its side: the bill of a cancelled draw is what the endpoint counted. That may take `LAST`
+    seconds, then the connection is closed. It is closed at once where there is no half-closed connection (TLS), and where the
+    endpoint does not say what it costs as it goes: `billed` is then None. `cancelled`: it is so before the first block.
+    """
+    stopping: asyncio.CancelledError | None = asyncio.CancelledError() if cancelled else None
+    until = asyncio.get_running_loop().time() + LAST
+    told = False
+    while True:
+        if stopping and billed is None:
+            raise stopping
+        if stopping and billed is not None and billed() and not told:
+            told = _hang_up(response)
+            if not told:
+                raise stopping
+        try:
+            async with asyncio.timeout_at(until if stopping else None):
+                block = await response.content.readany()
+        except asyncio.CancelledError as stop:
+            if stopping or billed is None:
+                raise
+            stopping, until = stop, asyncio.get_running_loop().time() + LAST
+            continue
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            if stopping:
+                raise stopping from None
+            raise
+        if not block:
+            break
+        yield block
+    if stopping:
+        raise stopping
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> bool:
+    """End our side of the connection; whether that is possible."""
+    transport = response.connection and response.connection.transport
+    if transport is None or not transport.can_write_eof():
+        return False
+    transport.write_eof()
+    return True
 
 
 def failure(who: str, error: Exception, timeout: Timeout) -> Refusal:

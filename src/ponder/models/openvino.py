@@ -62,7 +62,8 @@ class OpenVINO:
         if self.architecture is not None:
             self.parameters = self.architecture.active or self.architecture.parameters
         self.fingerprint = f"openvino:{known.sha256}"
-        self._encode = lru_cache(maxsize=1024)(_Prompts(self._path, known.bos).encode)
+        prompts = _Prompts(self._path, known.bos)
+        self._encode, self._decode = lru_cache(maxsize=1024)(prompts.encode), lru_cache(maxsize=4096)(prompts.decode)
         self._process.ready()
 
     def prompt_tokens(self, request: Request) -> int:
@@ -91,6 +92,7 @@ class OpenVINO:
                     prompt_logprobs=tuple(piece.scores),
                     finish_reason=piece.finish,
                     stop=piece.stop,
+                    tokens=tuple(map(self._decode, piece.tokens)) if request.logprobs else (),
                     usage=Usage(1, len(prompt) + piece.kept, piece.cached, completion),
                 )
         finally:
@@ -136,6 +138,10 @@ class _Prompts:
         if not ids:
             raise InputError("the prompt is empty; give the model at least one message with some text")
         return tuple(ids)
+
+    def decode(self, token: int) -> str:
+        """The text of one token; of one that holds a part of a character only, a replacement character."""
+        return str(self._tokenizer.decode([token], skip_special_tokens=False))
 
     def _render(self, messages: tuple[Turn, ...]) -> str:
         if not self._tokenizer.chat_template:

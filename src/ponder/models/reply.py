@@ -60,6 +60,10 @@ class Reply:
         """Something was produced: another attempt would be another draw."""
         return any(draft.spoke or draft.finished for draft in self._drafts)
 
+    def billed(self) -> bool:
+        """The endpoint has said what it cost so far."""
+        return self._usage is not None
+
     @property
     def complete(self) -> bool:
         """Every choice is finished; what may still come is the usage."""

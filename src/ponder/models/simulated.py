@@ -206,6 +206,8 @@ class Simulated:
                 token_ids=(crc32(tokens[i].encode()),),
                 logprobs=(logprobs[i],) if request.logprobs else (),
                 top_logprobs=(_likeliest(logprobs[i], request.top_logprobs),) if request.top_logprobs else (),
+                tokens=(tokens[i],) if request.logprobs or request.top_logprobs else (),
+                top_tokens=(_ranked(tokens[i], logprobs[i], request.top_logprobs),) if request.top_logprobs else (),
             )
             for i in range(count)
         ] or [Chunk(choice=choice)]
@@ -325,6 +327,12 @@ def _likeliest(drawn: float, count: int) -> tuple[float, ...]:
     """The log-probabilities of the `count` likeliest of `VOCABULARY` tokens, falling, where all but the drawn one are alike."""
     other = log(-expm1(drawn) / (VOCABULARY - 1))
     return tuple(sorted([drawn, *[other] * count], reverse=True)[:count])
+
+
+def _ranked(token: str, drawn: float, count: int) -> tuple[str, ...]:
+    """The texts of `_likeliest`: the drawn token's own, and numbers for the others."""
+    place = _likeliest(drawn, count).index(drawn) if drawn in _likeliest(drawn, count) else count
+    return tuple(token if rank == place else f"~{rank}" for rank in range(count))
 
 
 def _ending(tokens: Sequence[str], request: Request) -> tuple[int, int, FinishReason, str | None]:

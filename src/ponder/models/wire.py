@@ -206,7 +206,7 @@ def prompt(request: Request) -> str:
 
 
 def _chat(request: Request) -> dict[str, Any]:
-    messages = [_message(message) for message in request.messages]
+    messages = [written(message) for message in request.messages]
     if not request.prefix:
         return {"messages": messages}
     return {
@@ -216,5 +216,6 @@ def _chat(request: Request) -> dict[str, Any]:
     }
 
 
-def _message(message: Message) -> msgspec.Raw | dict[str, str]:
+def written(message: Message) -> msgspec.Raw | dict[str, str]:
+    """A message as the chat API has it."""
     return msgspec.Raw(message.raw.encode()) if message.raw else {"role": message.role, "content": message.content}

@@ -110,7 +110,10 @@ class Served:
         marked = "".join(steps)
         if self.api == "pooling":
             marked = "".join(step.replace(self.separator, "").strip() + self.separator for step in steps)
-        fields |= {"messages": [*question, Message("assistant", marked)], "add_generation_prompt": False}
+        fields |= {
+            "messages": [wire.written(one) for one in (*question, Message("assistant", marked))],
+            "add_generation_prompt": False,
+        }
         return fields | {"task": "token_classify"} if self.api == "pooling" else fields
 
     async def _post(self, session: aiohttp.ClientSession, fields: dict[str, Any], secrets: tuple[str, ...]) -> bytes:

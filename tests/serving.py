@@ -1,0 +1,30 @@
+"""A gateway on a port of its own, in the test's event loop: what the official clients talk to."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+
+from ponder.serve.app import app
+from ponder.serve.seams import Seams
+from ponder.serve.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, seams: Seams = Seams()) -> AsyncIterator[str]:
+    """The URL of a gateway, without the `/v1`."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app(settings, seams), log_level="error", timeout_graceful_shutdown=2))
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        if running.done():
+            await running
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+        listening.close()
