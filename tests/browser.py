@@ -52,7 +52,7 @@ class Page:
 
     async def goto(self, url):
         await self.send("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        await self.until("location.href !== 'about:blank' && document.readyState === 'complete'", 60)
 
     async def evaluate(self, script):
         """The value of a JavaScript expression; promises are waited for."""
@@ -60,11 +60,13 @@ class Page:
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
 
-    async def until(self, script, seconds=20.0):
-        """Wait until the expression is true."""
-        async with asyncio.timeout(seconds):
-            while not await self.evaluate(script):
-                await asyncio.sleep(0.03)
+    async def until(self, script, seconds=60.0):
+        """Wait until the expression is true; one that cannot be evaluated yet is not."""
+        tried = f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
+        end = asyncio.get_running_loop().time() + seconds
+        while not await self.evaluate(tried):
+            assert asyncio.get_running_loop().time() < end, f"after {seconds} s it is not so that {script}; errors: {self.errors}"
+            await asyncio.sleep(0.03)
 
     async def click(self, selector):
         """Scroll to an element and click at its middle, as a hand would."""

@@ -7,7 +7,7 @@ choices[{budget, strategy, parameters, accuracy, interval, tokens}]}] efforts ev
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -128,6 +128,12 @@ def shipped(task: str, model: str, verifier: str | None) -> Policy | None:
         return None
     policy = decoded(found.read_bytes(), found.name)
     return policy if policy.fits(task, model, verifier) else None
+
+
+def brought(models: Collection[str]) -> list[Policy]:
+    """The policies that ponder brings for these models."""
+    found = (decoded(one.read_bytes(), one.name) for one in sorted(SHIPPED.iterdir(), key=lambda one: one.name))
+    return [policy for policy in found if policy.model in models]
 
 
 class _Version(msgspec.Struct):

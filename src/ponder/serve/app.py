@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 import ponder
 from ponder.errors import PonderError
-from ponder.serve import endpoints, messages, models
+from ponder.serve import endpoints, messages, models, studio
 from ponder.serve.document import described, refusals
 from ponder.serve.errors import Refusal, refusal
 from ponder.serve.house import open_house
@@ -25,6 +25,8 @@ from ponder.serve.sse import ClientGone
 
 def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
     """The whole gateway. The models are opened when it starts and closed when it ends."""
+    live = studio.Live()
+    seams = live.beside(seams)
 
     @asynccontextmanager
     async def lifespan(made: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +49,7 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
         ("GET", "/health", models.health),
     ):
         made.add_api_route(path, endpoint, methods=[method], response_model=None, responses=refusals(path))
+    studio.add(made, live)
     made.add_exception_handler(PonderError, _refused)
     made.add_exception_handler(RequestValidationError, _invalid)
     made.add_exception_handler(HTTPException, _unknown)

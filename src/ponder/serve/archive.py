@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ponder.errors import StoreError
+from ponder.trace import Trace
 from ponder.types import Message
 
 _SCHEMA = """
@@ -29,6 +30,11 @@ class Kept:
 
     body: bytes
     messages: tuple[Message, ...]
+
+
+def traces(body: bytes) -> list[Trace]:
+    """The traces of a request, one for each of its solves."""
+    return [Trace.read(bytes(one)) for one in msgspec.json.decode(body, type=list[msgspec.Raw])]
 
 
 class Archive:
@@ -54,6 +60,11 @@ class Archive:
     def trace(self, name: str, owner: str) -> bytes | None:
         found = self._db.execute("SELECT body FROM trace WHERE id = ? AND owner = ?", (name, owner)).fetchone()
         return found[0] if found else None
+
+    def latest(self, owner: str, limit: int) -> list[tuple[str, float, bytes]]:
+        """The owner's latest requests, the newest first: name, when (seconds since 1970), traces."""
+        asked = "SELECT id, at, body FROM trace WHERE owner = ? ORDER BY at DESC LIMIT ?"
+        return list(self._db.execute(asked, (owner, limit)))
 
     def keep_response(self, name: str, owner: str, kept: Kept) -> None:
         row = (name, owner, time.time(), kept.body, msgspec.json.encode(kept.messages))

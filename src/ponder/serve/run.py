@@ -135,7 +135,7 @@ async def _events(
             choice = event.data["index"] if plan.strategy is several else choice
         else:
             heard.events.append(event)
-        house.seams.watch(client, plan, event)
+        house.seams.watch(client, plan, event, choice)
         queue.put_nowait((choice, event))
 
     heard.traces += [Trace(Trace(plan.seed).branch(number).seed, partial(hear, number)) for number in range(plan.solves)]

@@ -6,7 +6,8 @@
 2. `admit(client, plan)`: at once, yes or no. Raises `Refusal(429)` for a spent budget or rate, `Refusal(503)` when the house is
    full. What it returns is entered when the work begins and left when it has ended: the place to wait for one's turn. By then a
    stream's headers are out, so that waiting costs no client its connection.
-3. `watch(client, plan, event)`: every event of the solve, as it happens (metrics, live pages, spans).
+3. `watch(client, plan, event, choice)`: every event of the solve for answer number `choice`, as it happens (metrics, live pages,
+   spans).
 4. `settle(client, plan, bill)`: once, when everything is counted; cancelled, timed-out and failed requests too.
 """
 
@@ -41,7 +42,7 @@ async def everyone(client: Client, plan: Plan) -> Admission:  # noqa: ARG001 - a
     return nullcontext()
 
 
-def unwatched(client: Client, plan: Plan, event: Event) -> None:
+def unwatched(client: Client, plan: Plan, event: Event, choice: int) -> None:
     """Nobody watches."""
 
 
@@ -53,5 +54,5 @@ async def unsettled(client: Client, plan: Plan, bill: Bill) -> None:
 class Seams:
     authorise: Callable[[Mapping[str, str]], Awaitable[Client]] = anyone
     admit: Callable[[Client, Plan], Awaitable[Admission]] = everyone
-    watch: Callable[[Client, Plan, Event], None] = unwatched
+    watch: Callable[[Client, Plan, Event, int], None] = unwatched
     settle: Callable[[Client, Plan, Bill], Awaitable[None]] = unsettled
