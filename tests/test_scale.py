@@ -181,3 +181,8 @@ def test_the_result_shows_every_sample_its_spend_and_two_searches_a_strategy():
         assert {len(example["nodes"]) for example in curve["examples"]} == {curve["points"][-1]["n"]}
     (latency,) = result["latency"]
     assert (latency["what"], latency["count"], len(latency["quantiles"])) == ("one draw", 160, 101)
+
+
+def test_a_size_that_a_strategy_cannot_have_is_the_users_error_and_not_a_group_of_them():
+    with pytest.raises(InputError, match="multiple of `width`"):
+        measure(strategies=["beam"], budgets=[2], problems=3, verifier=Imperfect(simulated.verifier))

@@ -91,6 +91,12 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to the sample bank `{self.path}`: {error}") from error
 
+    def everything(self) -> Iterator[tuple[str, dict[str, Any], list[Sample]]]:
+        """Every request with its model's name, its content, and its draws in the order of their indices, aborted ones too."""
+        for content_key, model, body in self._db.execute("SELECT key, model, body FROM request ORDER BY rowid").fetchall():
+            rows = self._db.execute("SELECT body FROM sample WHERE key = ? ORDER BY draw, complete DESC", (content_key,))
+            yield model, msgspec.json.decode(body), [self._read(row) for (row,) in rows]
+
     def count(self) -> tuple[int, int]:
         """How many draws are complete, and how many were aborted."""
         complete, total = self._db.execute("SELECT COALESCE(SUM(complete), 0), COUNT(*) FROM sample").fetchone()

@@ -15,7 +15,7 @@ from ponder.answers import numbered
 from ponder.errors import InputError, ModelError
 from ponder.lab.spend import Costs, columns, parts, spent
 from ponder.lab.statistics import Floats, Ints
-from ponder.models.sample import draws
+from ponder.models.sample import draws, together
 from ponder.strategies.draw import ask
 from ponder.trace import Event, Trace
 from ponder.types import Candidate, Model, Problem, Request, Sample, Score, Verifier
@@ -80,9 +80,8 @@ async def draw_bank(
                 samples = await _drawn(model, ask(problem, verifier=verifier), n, drawn)
                 return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
 
-    async with asyncio.TaskGroup() as group:
-        rows = [group.create_task(row(*pair)) for pair in zip(problems, traces, strict=True)]
-    return replace(_bank(problems, model, n, [done.result() for done in rows]), **_bill(traces, n))
+    rows = await together(row(*pair) for pair in zip(problems, traces, strict=True))
+    return replace(_bank(problems, model, n, rows), **_bill(traces, n))
 
 
 def _bill(traces: Sequence[Trace], n: int) -> dict[str, Any]:

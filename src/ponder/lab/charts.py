@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     import altair
 
 Role = Literal["selected", "oracle", "mean"]
-AXES = {"n": "samples per problem", "tokens": "tokens per problem", "seconds": "seconds per problem"}
-SCALES = {"n": (2, "~s"), "tokens": (10, "~s"), "seconds": (10, "~g")}  # the logarithm's base, and how its ticks are written
-COLOURS = ("#1f83c7", "#e07b00", "#0a9d76", "#c4588f", "#8a63d2", "#b8860b", "#d1495b", "#4f9da6")  # legible on black and on white
+AXES = {
+    "n": "samples per problem",
+    "tokens": "tokens per problem",
+    "flops": "FLOPs per problem",
+    "usd": "US dollars per problem",
+    "seconds": "seconds per problem",
+    "joules": "joules per problem",
+}
+SCALES = {name: (10, "~g" if name in ("usd", "seconds", "joules") else "~s") for name in AXES} | {"n": (2, ",d")}
+"""The logarithm's base, and how its ticks are written."""
+COLOURS = (
+    "#1f83c7", "#e07b00", "#0a9d76", "#c4588f", "#8a63d2", "#b8860b", "#d1495b", "#4f9da6",
+    "#6b8e23", "#a0522d", "#5a6acf", "#c77dbb",
+)  # fmt: skip
+"""Legible on black and on white, and told apart, with their shapes, without full sight of colour."""
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 NEUTRAL = "#8b8b8b"
 TEXT = "#737983"
 SHARED: dict[Role, str] = {"oracle": "oracle: any of n", "mean": "mean: one sample"}
@@ -25,7 +38,7 @@ DASHES: dict[Role, list[int]] = {"selected": [1, 0], "oracle": [7, 4], "mean": [
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Accuracy `value` in [0, 1] with its interval, at `n` samples, which cost `tokens` and `seconds` a problem (None: unknown)."""
+    """Accuracy `value` in [0, 1] with its interval, at `n` samples, with what they cost a problem (None: unknown)."""
 
     n: int
     tokens: float | None
@@ -33,6 +46,17 @@ class Point:
     value: float
     low: float | None = None
     high: float | None = None
+    flops: float | None = None
+    usd: float | None = None
+    joules: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a strategy is drawn, wherever it is drawn."""
+
+    colour: str
+    shape: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +70,22 @@ def lines(result: Mapping[str, Any]) -> list[Line]:
     """The lines to draw: every strategy's selected accuracy, then each oracle and each one-sample accuracy that differs."""
     names = labels(result)
     found = [Line(name, "selected", _points(curve, "selected")) for name, curve in zip(names, result["curves"], strict=True)]
-    for role, plain in SHARED.items():
-        first: dict[tuple[Point, ...], str] = {}
-        for name, curve in zip(names, result["curves"], strict=True):
-            first.setdefault(_points(curve, role), name)
-        longest = _covering(list(first))
-        found += [Line(plain if len(longest) == 1 else f"{role}, {first[points]}", role, points) for points in longest]
-    return [line for line in found if line.points]
+    oracles = dict[tuple[Point, ...], str]()
+    for name, curve in zip(names, result["curves"], strict=True):
+        oracles.setdefault(_points(curve, "oracle"), name)
+    longest = _covering(list(oracles))
+    found += [Line(SHARED["oracle"] if len(longest) == 1 else f"oracle, {oracles[points]}", "oracle", points) for points in longest]
+    return [line for line in [*found, *_means(result)] if line.points]
+
+
+def _means(result: Mapping[str, Any]) -> list[Line]:
+    """One line a model: what one sample is worth does not depend on the strategy, so the line is as long as the longest curve."""
+    longest = dict[str | None, tuple[Point, ...]]()
+    for curve in result["curves"]:
+        points, model = _points(curve, "mean"), curve.get("model")
+        if len(points) > len(longest.get(model, ())):
+            longest[model] = points
+    return [Line(SHARED["mean"] if len(longest) < 2 else f"mean, {model}", "mean", points) for model, points in longest.items()]
 
 
 def labels(result: Mapping[str, Any]) -> list[str]:
@@ -71,13 +104,21 @@ def labels(result: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def palette(result: Mapping[str, Any]) -> dict[str, Mark]:
+    """The mark of every curve, by its label: told apart by colour and by shape, the same in every figure of a result."""
+    return {
+        name: Mark(COLOURS[at % len(COLOURS)], SHAPES[at % len(SHAPES)]) for at, name in enumerate(dict.fromkeys(labels(result)))
+    }
+
+
 def _points(curve: Mapping[str, Any], role: Role) -> tuple[Point, ...]:
     points = []
     for point in curve["points"]:
         if point.get(role) is None:
             continue
         low, high = (point.get("interval") or (None, None)) if role == "selected" else (None, None)
-        points.append(Point(point["n"], point.get("tokens"), point.get("seconds"), point[role], low, high))
+        known = {axis: point.get(axis) for axis in AXES if axis != "n"}
+        points.append(Point(point["n"], value=point[role], low=low, high=high, **known))
     return tuple(points)
 
 
@@ -87,13 +128,19 @@ def _covering(candidates: list[tuple[Point, ...]]) -> list[tuple[Point, ...]]:
 
 
 def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The lines' points as flat records, one a mark."""
+    """The lines' points as flat records, one a mark; what was selected comes last, and so is drawn over the rest."""
+    drawn, marks = sorted(lines(result), key=lambda line: line.role == "selected"), palette(result)
     return [
-        {"series": line.name, "role": line.role, "n": point.n, "tokens": point.tokens, "seconds": point.seconds}
-        | {"value": point.value, "low": point.low, "high": point.high}
-        for line in lines(result)
+        {"series": line.name, "role": line.role, "n": point.n, **{axis: getattr(point, axis) for axis in AXES if axis != "n"}}
+        | {"value": point.value, "low": point.low, "high": point.high, "shape": _shape(line, marks)}
+        for line in drawn
         for point in line.points
     ]
+
+
+def _shape(line: Line, marks: Mapping[str, Mark]) -> str | None:
+    """Of a line's points; a small dot (empty) for the oracle's, none for the mean's."""
+    return {"selected": marks[line.name].shape if line.name in marks else "", "oracle": "", "mean": None}[line.role]
 
 
 def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, height: int = 400) -> altair.TopLevelMixin:
@@ -103,9 +150,8 @@ def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, h
     """
     import altair as alt
 
-    drawn = lines(result)
-    palette = iter(COLOURS * (1 + len(drawn) // len(COLOURS)))
-    colours = [next(palette) if line.role == "selected" else NEUTRAL for line in drawn]
+    drawn, marks, values = lines(result), palette(result), rows(result)
+    colours = [marks[line.name].colour if line.role == "selected" else NEUTRAL for line in drawn]
     logarithm, ticks = SCALES[axis]
     names, dashes = [line.name for line in drawn], [DASHES[line.role] for line in drawn]
     chosen = alt.param(name="axis", value=axis)
@@ -116,7 +162,7 @@ def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, h
         return alt.when(highlight).then(alt.value(full)).otherwise(alt.value(dimmed))
 
     base = (
-        alt.Chart(alt.InlineData(values=rows(result)))
+        alt.Chart(alt.InlineData(values=values))
         .transform_calculate(x="datum[axis]")
         .transform_filter("isValid(datum.x) && datum.x > 0")
         .encode(
@@ -127,24 +173,29 @@ def figure(result: Mapping[str, Any], axis: str = "n", width: int | str = 720, h
     )
     band = base.transform_filter("isValid(datum.low)").mark_area(interpolate="monotone")
     stroke = base.mark_line(interpolate="monotone", strokeWidth=2.5)
-    dot = base.transform_filter("datum.role != 'mean'").mark_point(filled=True, size=55)
     dash = alt.StrokeDash("series:N").scale(domain=names, range=dashes).legend(legend)
     layers = (
         band.encode(y="low:Q", y2="high:Q", opacity=opacity(0.15, 0.02)),
         stroke.encode(strokeDash=dash, opacity=opacity(1, 0.12)),
-        dot.encode(tooltip=_tooltip(), opacity=opacity(1, 0.12)),
+        *(  # the shape is compared with words of ours: a name from a run never becomes part of an expression
+            base.transform_filter(f"datum.shape === '{shape}'")
+            .mark_point(filled=True, size=60 if shape else 25, shape=shape or "circle")
+            .encode(tooltip=_tooltip(), opacity=opacity(1, 0.12))
+            for shape in ("", *SHAPES)
+            if any(row["shape"] == shape for row in values)
+        ),
     )
-    return _styled(alt.layer(*layers).add_params(chosen, highlight).properties(width=width, height=height))
+    return styled(alt.layer(*layers).add_params(chosen, highlight).properties(width=width, height=height))
 
 
-def _styled(chart: Any) -> altair.TopLevelMixin:
+def styled(chart: Any) -> altair.TopLevelMixin:
     """Greys that read on a white and on a black page, and as little ink as possible that is not data."""
     axis = {"labelColor": TEXT, "titleColor": TEXT, "gridColor": NEUTRAL, "gridOpacity": 0.18, "domain": False, "ticks": False}
     text = {"titleFontWeight": "normal", "titleFontSize": 13, "labelFontSize": 12, "titlePadding": 10, "labelPadding": 6}
     legend = {"orient": "top", "labelColor": TEXT, "labelFontSize": 13, "columnPadding": 18, "labelLimit": 260, "columns": 3}
     plain = {"background": "transparent", "font": "system-ui, Helvetica, Arial, sans-serif", "view": {"stroke": None}}
-    styled: altair.TopLevelMixin = chart.configure(axis=axis | text, legend=legend | {"offset": 14}, **plain)
-    return styled
+    made: altair.TopLevelMixin = chart.configure(axis=axis | text, legend=legend | {"offset": 14}, **plain)
+    return made
 
 
 def _tooltip() -> list[altair.Tooltip]:

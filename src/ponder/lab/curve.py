@@ -21,6 +21,7 @@ from ponder.lab import forest
 from ponder.lab.bank import Bank
 from ponder.lab.spend import Costs, averaged, columns, parts, spent
 from ponder.lab.statistics import Floats, best_of_k, majority_at_k, pass_at_k
+from ponder.models.sample import together
 from ponder.solve import solve
 from ponder.store import Store
 from ponder.strategies import Select, Strategy
@@ -141,9 +142,8 @@ async def measured(
         seconds = None if "replayed" in answer.usage else answer.cost.seconds
         return _Run(heard, grades[0].value or 0.0, max(grade.value or 0.0 for grade in grades), seconds)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [[group.create_task(run(problem, n)) for n in ns] for problem in bank.problems]
-    runs = [[task.result() for task in row] for row in tasks]
+    done = await together(run(problem, n) for problem in bank.problems for n in ns)
+    runs = [done[at : at + len(ns)] for at in range(0, len(done), len(ns))]
     right, any_right = (np.array([[getattr(one, name) for one in row] for row in runs]) for name in ("right", "any_right"))
     by_size = [columns([spent(row[at].events) for row in runs]) for at in range(len(ns))]
     costs = {axis: np.stack([one[axis] for one in by_size], axis=1) for axis in by_size[0] if all(axis in one for one in by_size)}

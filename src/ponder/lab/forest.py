@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from ponder.trace import Event
 from ponder.types import Candidate, Problem, Usage
 
-NODES, TEXT = 256, 1_200
+NODES, TEXT = 160, 800
 """The most nodes of a tree, and characters of a node, that are kept; how many were left out is said."""
 
 
