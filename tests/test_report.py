@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert
 
 from browser import browser
 from ponder.errors import InputError
