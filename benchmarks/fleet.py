@@ -1,0 +1,195 @@
+"""How well the fleet's simulation predicts the embedded engine: tokens a second and p95 latency at loads that it was not fitted on.
+
+    python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.4,.6,.8] [--seconds 10] [--rounds 3] [--json FILE]
+
+What is fitted: the seconds of a step at some widths, from draws that are kept in flight; and how strategies fan out, recorded while
+nothing else runs. What is predicted: Poisson streams of mixed strategies through `ponder.solve`, at parts of the highest measured
+rate, of other problems. Calibrations and loads take turns, and a load is predicted from the calibrations before and behind it, since
+a shared machine changes its speed. The simulation is given when queries arrive and of which kind they are, not what they drew.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ponder import tasks
+from ponder.cost import fleet
+from ponder.cost.arrivals import poisson
+from ponder.cost.fanout import Fanout
+from ponder.cost.server import of_widths
+from ponder.lab.fanout import recorded
+from ponder.models.catalog import opened
+from ponder.models.sample import sample
+from ponder.solve import solve
+from ponder.strategies.draw import ask
+from ponder.types import Model, Problem
+
+WIDTHS = (1, 4, 16, 64)
+SEEDS = 10
+QUANTILES = {"p50": 0.5, "p95": 0.95}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A part of the traffic."""
+
+    task: str
+    strategy: str
+    share: float
+
+
+MIX = (
+    Kind("countdown-4", "direct", 0.3),
+    Kind("arithmetic-16", "direct", 0.2),
+    Kind("arithmetic-16", "self-consistency(n=8)", 0.2),
+    Kind("countdown-4", "first-wins(n=16,width=2)", 0.15),
+    Kind("countdown-4", "best-of-n(n=16)", 0.15),
+)
+
+
+def problems(kind: Kind, split: int) -> list[Problem]:
+    """Those that are calibrated on (0), or loaded with (1)."""
+    return tasks.get(kind.task).load("test", 200)[split::2]
+
+
+async def rate(model: Model, asked: Sequence[Problem], width: int, seconds: float, numbers: Iterator[int]) -> float:
+    """Tokens a second with `width` draws of these problems in flight; those that have not ended at the end count for nothing."""
+    until, tokens = time.perf_counter() + seconds, 0
+
+    async def worker() -> None:
+        nonlocal tokens
+        while time.perf_counter() < until:
+            number = next(numbers)
+            request = replace(ask(asked[number % len(asked)]), seed=number)
+            [one] = await sample(model, request, 1)
+            if time.perf_counter() < until:
+                tokens += one.usage.completion
+            else:
+                late.append(one.usage.completion)
+
+    late: list[int] = []
+    began = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(width)))
+    return (tokens + sum(late) / 2) / (until - began)  # of those under way at the end, half lay before it
+
+
+async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numbers: Iterator[int]) -> list[float]:
+    """Seconds of a step at each width."""
+    return [width / await rate(model, asked, width, seconds, numbers) for width in WIDTHS]
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run: when queries came and of which kind; measured latencies, tokens and the time of the last end; steps around it."""
+
+    part: float
+    times: np.ndarray
+    kinds: np.ndarray
+    latency: np.ndarray
+    tokens: int
+    end: float
+    steps: list[float]
+
+
+async def serve(
+    model: Model, times: Sequence[float], kinds: Sequence[int], asked: list[list[Problem]]
+) -> tuple[list[float], int, float]:
+    """Queries at their times; latencies from when they were due."""
+    began = time.perf_counter()
+
+    async def query(number: int, due: float, kind: int) -> tuple[float, int]:
+        await asyncio.sleep(began + due - time.perf_counter())
+        problem = asked[kind][number % len(asked[kind])]
+        answer = await solve(problem, model=model, strategy=MIX[kind].strategy, seed=number)
+        return time.perf_counter() - began - due, sum(one.completion for one in answer.usage.values())
+
+    done = await asyncio.gather(*(query(*each) for each in zip(itertools.count(), times, kinds, strict=False)))
+    return [latency for latency, _ in done], sum(tokens for _, tokens in done), time.perf_counter() - began
+
+
+def predicted(load: Load, library: list[list[Fanout]], seed: int) -> fleet.Outcome:
+    """The same arrivals, simulated."""
+    return fleet.simulate(load.times, load.kinds, library, of_widths(WIDTHS, load.steps, batch=64), seed=seed)
+
+
+async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]]]:
+    rng, numbers, parts = (
+        np.random.default_rng(options.seed),
+        itertools.count(10**6),
+        [float(one) for one in options.loads.split(",")],
+    )
+    loads: list[Load] = []
+    async with opened(options.model) as model:
+        known, fresh = ([problems(kind, split) for kind in MIX] for split in (0, 1))
+        mixed = [one for kind in known for one in kind[:20]]
+        await rate(model, mixed, 16, 1.0, numbers)
+        library = [await recorded(known[place][:40], model, strategy=kind.strategy) for place, kind in enumerate(MIX)]
+        mean = sum(
+            kind.share * np.mean([sum(draw.tokens for draw in one) for one in library[place]]) for place, kind in enumerate(MIX)
+        )
+        steps = await calibrate(model, mixed, options.calibration, numbers)
+        for part in parts * options.rounds:
+            times = poisson(part * WIDTHS[-1] / steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
+            kinds = rng.choice(len(MIX), len(times), p=[kind.share for kind in MIX])
+            latency, tokens, end = await serve(model, times.tolist(), kinds.tolist(), fresh)
+            before, steps = steps, await calibrate(model, mixed, options.calibration, numbers)
+            around = [(one + other) / 2 for one, other in zip(before, steps, strict=True)]
+            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, around))
+            print(
+                f"{part}: steps {[round(1e3 * one, 2) for one in around]} ms, {len(times)} queries, p95 {np.quantile(latency, 0.95):.2f} s, {tokens / end:.0f} tokens/s",
+                flush=True,
+            )
+    return loads, library
+
+
+def compare(loads: list[Load], library: list[list[Fanout]], part: float) -> dict[str, Any]:
+    """Predicted and measured figures of all runs at one load."""
+    runs = [one for one in loads if one.part == part]
+    simulated = [[predicted(one, library, seed) for seed in range(SEEDS)] for one in runs]
+    measured = np.concatenate([one.latency for one in runs])
+    guessed = np.concatenate([outcome.latency for row in simulated for outcome in row])
+    rates = sum(one.tokens for one in runs) / sum(one.end for one in runs)
+    expected = sum(o.decoded for row in simulated for o in row) / sum(o.end for row in simulated for o in row)
+    return {
+        "load": part, "queries": len(measured),
+        **{f"{name}_measured": float(np.quantile(measured, q)) for name, q in QUANTILES.items()},
+        **{f"{name}_predicted": float(np.quantile(guessed, q)) for name, q in QUANTILES.items()},
+        "tokens_measured": rates, "tokens_predicted": expected,
+        "p95_off": float(np.quantile(guessed, 0.95) / np.quantile(measured, 0.95) - 1), "tokens_off": expected / rates - 1,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="builtin:mini")
+    parser.add_argument("--loads", default=".2,.4,.6,.8")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--calibration", type=float, default=0.6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    loads, library = asyncio.run(measure(options))
+    rows = [compare(loads, library, part) for part in dict.fromkeys(one.part for one in loads)]
+    for row in rows:
+        print(" | ".join(f"{name} {value:.3g}" for name, value in row.items()))
+    if options.json:
+        options.json.write_text(
+            json.dumps({"rows": rows, "loads": [vars(one) for one in loads], "library": library}, default=_plain)
+        )
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else asdict(value)
+
+
+if __name__ == "__main__":
+    main()
