@@ -97,7 +97,7 @@ def policy(made: Policy) -> None:
             settings = ", ".join(f"{name}={value}" for name, value in choice.parameters.items())
             span, cells = f"{one.difficulty[0]:.2f} – {one.difficulty[1]:.2f}", (f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
             table.add_row(span, f"{choice.budget:,}", f"{choice.strategy}({settings})" if settings else choice.strategy, *cells)
-    _wide(table)
+    wide(table)
     proof = made.evidence["held_out"]
     table = Table("budget", "accuracy", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens", box=None)
     for row in proof["budgets"]:
@@ -108,12 +108,12 @@ def policy(made: Policy) -> None:
         theirs = (f"{fixed['strategy']}({settings})", f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
         table.add_row(f"{row['budget']:,}", *ours, *theirs)
     stdout.print(f"\non {proof['problems']} problems of `{proof['split']}`, which no choice has seen:", highlight=False)
-    _wide(table)
+    wide(table)
     efforts = ", ".join(f"{name} {budget:,}" for name, budget in made.efforts.items())
     stdout.print(f"efforts, in tokens: {efforts}", highlight=False)
 
 
-def _wide(table: Table) -> None:
+def wide(table: Table) -> None:
     Console(file=stdout.file, width=max(stdout.width, _WIDE)).print(table)
 
 
