@@ -1,11 +1,12 @@
 """How well the fleet's simulation predicts the embedded engine: tokens a second and p95 latency at loads that it was not fitted on.
 
-    python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.4,.6,.8] [--seconds 10] [--rounds 3] [--json FILE]
+    python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.35,.5,.65] [--seconds 8] [--rounds 5] [--json FILE]
 
-What is fitted: the seconds of a step at some widths, from draws that are kept in flight; and how strategies fan out, recorded while
-nothing else runs. What is predicted: Poisson streams of mixed strategies through `ponder.solve`, at parts of the highest measured
-rate, of other problems. Calibrations and loads take turns, and a load is predicted from the calibrations before and behind it, since
-a shared machine changes its speed. The simulation is given when queries arrive and of which kind they are, not what they drew.
+What is fitted: the seconds of a step at some widths, from solves of one draw that are kept under way; and how strategies fan out,
+recorded while nothing else runs. What is predicted: Poisson streams of mixed strategies through `ponder.solve`, at parts of the
+highest measured rate, of other problems. Calibrations and loads take turns, because a shared machine changes its speed: a step's
+shape is the median of all calibrations, and its level for a load that of the calibrations before and behind it. The simulation is
+given when queries arrive and of which kind they are, not what they drew.
 """
 
 import argparse
@@ -13,8 +14,9 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,12 @@ from ponder.cost import fleet
 from ponder.cost.arrivals import poisson
 from ponder.cost.fanout import Fanout
 from ponder.cost.server import of_widths
-from ponder.lab.fanout import recorded
+from ponder.lab.fanout import Watched, recorded
 from ponder.models.catalog import opened
-from ponder.models.sample import sample
 from ponder.solve import solve
-from ponder.strategies.draw import ask
-from ponder.types import Model, Problem
+from ponder.types import Chunk, Model, Problem, Request
 
-WIDTHS = (1, 4, 16, 64)
+WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 SEEDS = 10
 QUANTILES = {"p50": 0.5, "p95": 0.95}
 
@@ -60,25 +60,36 @@ def problems(kind: Kind, split: int) -> list[Problem]:
     return tasks.get(kind.task).load("test", 200)[split::2]
 
 
+@dataclass(eq=False)
+class Counted(Watched):
+    """A model that counts tokens as they come."""
+
+    tokens: int = 0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self.model.stream(request)) as chunks:
+            async for chunk in chunks:
+                self.tokens += len(chunk.token_ids)
+                yield chunk
+
+
 async def rate(model: Model, asked: Sequence[Problem], width: int, seconds: float, numbers: Iterator[int]) -> float:
-    """Tokens a second with `width` draws of these problems in flight; those that have not ended at the end count for nothing."""
-    until, tokens = time.perf_counter() + seconds, 0
+    """Tokens a second while `width` solves of one draw are under way, after a tenth of a second that fills the batch."""
+    counted = Counted(model)
 
     async def worker() -> None:
-        nonlocal tokens
-        while time.perf_counter() < until:
-            number = next(numbers)
-            request = replace(ask(asked[number % len(asked)]), seed=number)
-            [one] = await sample(model, request, 1)
-            if time.perf_counter() < until:
-                tokens += one.usage.completion
-            else:
-                late.append(one.usage.completion)
+        for number in numbers:
+            await solve(asked[number % len(asked)], model=counted, strategy="direct", seed=number)
 
-    late: list[int] = []
-    began = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(width)))
-    return (tokens + sum(late) / 2) / (until - began)  # of those under way at the end, half lay before it
+    running = [asyncio.create_task(worker()) for _ in range(width)]
+    await asyncio.sleep(0.1)
+    began, before = time.perf_counter(), counted.tokens
+    await asyncio.sleep(seconds)
+    found = (counted.tokens - before) / (time.perf_counter() - began)
+    for one in running:
+        one.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    return found
 
 
 async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numbers: Iterator[int]) -> list[float]:
@@ -88,7 +99,8 @@ async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numb
 
 @dataclass(frozen=True)
 class Load:
-    """One run: when queries came and of which kind; measured latencies, tokens and the time of the last end; steps around it."""
+    """One run: when queries came and of which kind; measured latencies, tokens, the time of the last end; the
+    mean steps of the calibrations around it."""
 
     part: float
     times: np.ndarray
@@ -115,12 +127,14 @@ async def serve(
     return [latency for latency, _ in done], sum(tokens for _, tokens in done), time.perf_counter() - began
 
 
-def predicted(load: Load, library: list[list[Fanout]], seed: int) -> fleet.Outcome:
+def predicted(load: Load, library: list[list[Fanout]], steps: list[float], seed: int) -> fleet.Outcome:
     """The same arrivals, simulated."""
-    return fleet.simulate(load.times, load.kinds, library, of_widths(WIDTHS, load.steps, batch=64), seed=seed)
+    level = float(np.exp(np.mean(np.log(np.array(load.steps) / steps))))
+    steps = [one * level for one in steps]
+    return fleet.simulate(load.times, load.kinds, library, of_widths(WIDTHS, steps, batch=64), seed=seed)
 
 
-async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]]]:
+async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]], list[float]]:
     rng, numbers, parts = (
         np.random.default_rng(options.seed),
         itertools.count(10**6),
@@ -136,6 +150,7 @@ async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fa
             kind.share * np.mean([sum(draw.tokens for draw in one) for one in library[place]]) for place, kind in enumerate(MIX)
         )
         steps = await calibrate(model, mixed, options.calibration, numbers)
+        calibrations = [steps]
         for part in parts * options.rounds:
             times = poisson(part * WIDTHS[-1] / steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
             kinds = rng.choice(len(MIX), len(times), p=[kind.share for kind in MIX])
@@ -143,17 +158,17 @@ async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fa
             before, steps = steps, await calibrate(model, mixed, options.calibration, numbers)
             around = [(one + other) / 2 for one, other in zip(before, steps, strict=True)]
             loads.append(Load(part, times, kinds, np.array(latency), tokens, end, around))
-            print(
-                f"{part}: steps {[round(1e3 * one, 2) for one in around]} ms, {len(times)} queries, p95 {np.quantile(latency, 0.95):.2f} s, {tokens / end:.0f} tokens/s",
-                flush=True,
-            )
-    return loads, library
+            calibrations.append(steps)
+            shown = " ".join(f"{1e3 * one:.2f}" for one in steps)
+            p95 = np.quantile(latency, 0.95)
+            print(f"load {part}: {len(times)} queries, p95 {p95:.2f} s, {tokens / end:.0f} tokens/s; steps {shown} ms", flush=True)
+    return loads, library, np.median(calibrations, axis=0).tolist()
 
 
-def compare(loads: list[Load], library: list[list[Fanout]], part: float) -> dict[str, Any]:
+def compare(loads: list[Load], library: list[list[Fanout]], steps: list[float], part: float) -> dict[str, Any]:
     """Predicted and measured figures of all runs at one load."""
     runs = [one for one in loads if one.part == part]
-    simulated = [[predicted(one, library, seed) for seed in range(SEEDS)] for one in runs]
+    simulated = [[predicted(one, library, steps, seed) for seed in range(SEEDS)] for one in runs]
     measured = np.concatenate([one.latency for one in runs])
     guessed = np.concatenate([outcome.latency for row in simulated for outcome in row])
     rates = sum(one.tokens for one in runs) / sum(one.end for one in runs)
@@ -170,21 +185,20 @@ def compare(loads: list[Load], library: list[list[Fanout]], part: float) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="builtin:mini")
-    parser.add_argument("--loads", default=".2,.4,.6,.8")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--calibration", type=float, default=0.6)
+    parser.add_argument("--loads", default=".2,.35,.5,.65")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calibration", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    loads, library = asyncio.run(measure(options))
-    rows = [compare(loads, library, part) for part in dict.fromkeys(one.part for one in loads)]
+    loads, library, steps = asyncio.run(measure(options))
+    print("steps", " ".join(f"{1e3 * one:.2f}" for one in steps), "ms")
+    rows = [compare(loads, library, steps, part) for part in dict.fromkeys(one.part for one in loads)]
     for row in rows:
         print(" | ".join(f"{name} {value:.3g}" for name, value in row.items()))
     if options.json:
-        options.json.write_text(
-            json.dumps({"rows": rows, "loads": [vars(one) for one in loads], "library": library}, default=_plain)
-        )
+        options.json.write_text(json.dumps({"rows": rows, "steps": steps, "loads": loads, "library": library}, default=_plain))
 
 
 def _plain(value: Any) -> Any:

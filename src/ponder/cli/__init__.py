@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import demo, keys, lists, models, scale, serve, solve, tune
+from ponder.cli import demo, keys, lists, models, plan, scale, serve, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -28,6 +28,7 @@ for _command in (
     solve.solve,
     scale.scale,
     tune.tune,
+    plan.plan,
     demo.demo,
     serve.serve,
     models.models,

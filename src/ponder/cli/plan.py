@@ -12,9 +12,11 @@ from rich.table import Table
 
 from ponder.cli import given, show
 from ponder.cost import architecture, hardware, prices
+from ponder.cost.fleet import Scaling
 from ponder.cost.roofline import Roofline
 from ponder.errors import InputError
 from ponder.lab import plan as plans
+from ponder.lab.traffic import Kind, read, traffic
 from ponder.policy import policy as policies
 
 plan = App(name="plan", help="Plan capacity and cost: fit, latency, cost, exchange, fleet. Every answer prints its assumptions.")
@@ -97,12 +99,21 @@ class Mix:
     seed: int = 0
     json: bool = False
 
-    def kinds(self) -> list[Any]:
+    def kinds(self) -> list[Kind]:
         """The traffic, recorded on the simulated model."""
-        from ponder.lab.traffic import traffic
-
         settings = {"tokens": self.tokens, "prompt": self.prompt, "accuracy": self.accuracy, "seed": self.seed}
         return asyncio.run(traffic(self.mix, policy=_policy(self.policy), **settings))  # type: ignore[arg-type]
+
+    def said(self) -> list[str]:
+        """What the traffic assumes."""
+        efforts = [name for name, _ in read(self.mix) if name in policies.EFFORTS]
+        told = [f"answers of {self.tokens:g} tokens, questions of {self.prompt:g}; {self.accuracy:g} of single samples are right"]
+        told += (
+            [f"{', '.join(efforts)}: what the policy `{self.policy}` runs, in samples, its difficulties included"]
+            if efforts
+            else []
+        )
+        return [*told, "how strategies fan out was recorded on the simulated model; no verifier model is in it"]
 
 
 @plan.command
@@ -125,7 +136,14 @@ def fit(model: str, /, *, context: int = 8192, machine: Machine = Machine(), jso
 
 @plan.command
 def latency(
-    model: str, /, *, batch: str = "1,8,64,256", context: int = 1024, tokens: int = 500, machine: Machine = Machine(), json: bool = False
+    model: str,
+    /,
+    *,
+    batch: str = "1,8,64,256",
+    context: int = 1024,
+    tokens: int = 500,
+    machine: Machine = Machine(),
+    json: bool = False,
 ) -> None:
     """How fast is it, alone and in a batch; and what if a figure of the chip were another?
 
@@ -151,7 +169,14 @@ def latency(
 
 @plan.command
 def cost(
-    model: str, /, *, price: str | None = None, queries: float = 1e6, batch: int = 64, mix: Mix = Mix(), machine: Machine = Machine()
+    model: str,
+    /,
+    *,
+    price: str | None = None,
+    queries: float = 1e6,
+    batch: int = 64,
+    mix: Mix = Mix(),
+    machine: Machine = Machine(),
 ) -> None:
     """What does a mix of strategies cost, a query and a year: dollars, FLOPs and energy?
 
@@ -174,13 +199,11 @@ def cost(
     line = machine.changed(machine.line(model)) if paid is None else None
     if line is not None:
         line.require()
-    _show(plans.cost(mix.kinds(), line, paid, queries=queries, batch=batch), mix.json)
+    _show(plans.cost(mix.kinds(), line, paid, queries=queries, batch=batch, said=mix.said()), mix.json)
 
 
 @plan.command
-def exchange(
-    small: str, large: str, /, *, ratio: str = "0.16,0.79,22", needed: float | None = None, json: bool = False
-) -> None:
+def exchange(small: str, large: str, /, *, ratio: str = "0.16,0.79,22", needed: float | None = None, json: bool = False) -> None:
     """A bigger model or more samples: how many samples of the small one cost what one of the large one does, training included?
 
     Example: ponder plan exchange llama-3-8b llama-3-70b --needed 16
@@ -209,7 +232,7 @@ def fleet(
     *,
     rate: float = 20,
     seconds: float = 600,
-    slo: float = 30,
+    slo: float = 20,
     replicas: int | None = None,
     batch: int = 256,
     target: float | None = None,
@@ -232,7 +255,7 @@ def fleet(
     slo
         Seconds in which a query should be answered.
     replicas
-        How many copies of the model; by default as many as the mix keeps 70 % busy.
+        How many copies of the model; by default the fewest whose p99 meets the SLO.
     batch
         The most streams of a replica.
     target
@@ -240,16 +263,15 @@ def fleet(
     startup
         Seconds until a new replica serves.
     """
-    from ponder.cost.fleet import Scaling
-
     scaling = None if target is None else Scaling(target, startup=startup)
     line = machine.changed(machine.line(model))
     _show(
         plans.fleet(
-            mix.kinds(), line, rate=rate, seconds=seconds, slo=slo, replicas=replicas, batch=batch, scaling=scaling, seed=mix.seed
+            mix.kinds(), line, rate=rate, seconds=seconds, slo=slo, replicas=replicas, batch=batch, scaling=scaling, seed=mix.seed,
+            said=mix.said(),
         ),
         mix.json,
-    )
+    )  # fmt: skip
 
 
 def _policy(name: str) -> policies.Policy:
@@ -283,5 +305,5 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e8 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ponder.cost.fanout import Draw, Fanout
-from ponder.models.sample import together
 from ponder.solve import solve
 from ponder.types import Abilities, Chunk, Model, Price, Problem, Request
 
@@ -89,9 +88,7 @@ async def record(problem: Problem, model: Model, **settings: Any) -> Fanout:
 
 
 async def recorded(problems: Sequence[Problem], model: Model, **settings: Any) -> list[Fanout]:
-    """The fan-outs of the same strategy on several problems, one after another if the model is real: then each runs alone."""
-    if getattr(model, "latency", None) == 0:
-        return await together(record(problem, model, **settings) for problem in problems)
+    """The fan-outs of the same strategy on several problems, one after another: side by side they would wait for one another."""
     return [await record(problem, model, **settings) for problem in problems]
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 from typing import Any
 
 from ponder.cost import energy, flops, kv
 from ponder.cost.architecture import Architecture
+from ponder.cost.arrivals import poisson
 from ponder.cost.fanout import Draw
+from ponder.cost.fleet import Outcome, Scaling, simulate
 from ponder.cost.hardware import CHIPS, Chip
 from ponder.cost.roofline import Roofline
-from ponder.cost.server import of_roofline
+from ponder.cost.server import Server, of_roofline
 from ponder.errors import InputError
 from ponder.lab.traffic import Kind, only, usage
 from ponder.types import Price
@@ -25,15 +26,15 @@ YEAR = 365.25
 
 
 def fit(model: Architecture, chips: Sequence[Chip], line: Roofline, context: int) -> Plan:
-    """Whether the weights fit each chip, how many chips they need, and how many streams of a context those hold."""
+    """How many of each chip hold the weights and one stream of a context, and how many streams those hold then."""
     rows = []
     for chip in chips:
         one = replace(line, chip=chip, model=model)
-        need = 1 if one.fits else chip.holding(one.weights / one.usable)
+        need = chip.holding((one.weights + context * kv.per_token(model, one.cache)) / one.usable)
         held = replace(one, chips=need)
         rows.append(
             {
-                "chip": chip.name, "memory_gb": chip.memory / 1e9, "fits_one": replace(one, chips=1).fits, "chips": need,
+                "chip": chip.name, "memory_gb": chip.memory / 1e9, "fits_one": need == 1, "chips": need,
                 "streams": held.streams(context), "tokens_per_second": 1 / held.step(1, context),
             }
         )  # fmt: skip
@@ -42,7 +43,10 @@ def fit(model: Architecture, chips: Sequence[Chip], line: Roofline, context: int
         "model": model.name, "parameters": model.parameters, "weights_gb": line.weights / 1e9, "kv_bytes_per_token": each,
         "kv_gb_per_stream": each * context / 1e9, "context": context,
     }  # fmt: skip
-    return facts | {"rows": rows, "assumptions": [*_model(line), f"{line.usable:.0%} of the memory is for weights and cache"]}
+    return facts | {
+        "rows": rows,
+        "assumptions": [_bits(line), f"{line.usable:.0%} of the memory is for weights and cache", _reached(line)],
+    }
 
 
 def latency(lines: dict[str, Roofline], batches: Sequence[int], context: int, tokens: int) -> Plan:
@@ -70,26 +74,31 @@ def latency(lines: dict[str, Roofline], batches: Sequence[int], context: int, to
     return {"knee": knees, "streams": streams, "rows": rows, "assumptions": said + _power(last)}
 
 
-def cost(kinds: Sequence[Kind], line: Roofline | None, price: Price | None, *, queries: float, batch: int = 64) -> Plan:
+def cost(
+    kinds: Sequence[Kind], line: Roofline | None, price: Price | None, *, queries: float, batch: int = 64, said: Sequence[str] = ()
+) -> Plan:
     """Tokens, FLOPs, dollars and watt-hours a query of each kind and of the mix, and a year of so many queries a day.
 
-    At a vendor's `price`, or on one's own chips (`line`), kept busy with `batch` streams.
+    At a vendor's `price`, or on one's own chips (`line`), kept busy with `batch` streams. `said`: what the traffic assumes.
     """
     rows = [_costs(kind, line, price, batch) for kind in kinds]
     mean = {"kind": "all", "share": 1.0}
     for key in rows[0].keys() - mean.keys():
         parts = [row[key] for row in rows]
         mean[key] = None if None in parts else sum(row["share"] * part for row, part in zip(rows, parts, strict=True))
-    rows.append({key: mean[key] for key in rows[0]})
+    if len(rows) > 1:
+        rows.append({key: mean[key] for key in rows[0]})
     for row in rows:
         row["usd_per_year"] = row["usd"] and row["usd"] * queries * YEAR * row["share"]
         row["mwh_per_year"] = row["wh"] and row["wh"] * queries * YEAR * row["share"] / 1e6
-    said = [f"{queries:,.0f} queries a day, all year", *_recorded()]
+    assumed = [f"{queries:,.0f} queries a day, all year", *said]
     if price is not None:
-        said.append(f"${price.prompt * 1e6:g} a million prompt tokens, ${price.completion * 1e6:g} completion; cached ones {_cached(price)}")
+        assumed.append(
+            f"${price.prompt * 1e6:g} a million prompt tokens, ${price.completion * 1e6:g} completion; cached ones {_cached(price)}"
+        )
     elif line is not None:
-        said += [*_model(line), f"chips that are never idle, with {batch} streams at once", *_rent(line), *_power(line)]
-    return {"rows": rows, "assumptions": said}
+        assumed += [*_model(line), f"chips that are never idle, with {batch} streams at once", *_rent(line), *_power(line)]
+    return {"rows": rows, "assumptions": assumed}
 
 
 def _costs(kind: Kind, line: Roofline | None, price: Price | None, batch: int) -> dict[str, Any]:
@@ -135,66 +144,76 @@ def exchange(small: Architecture, large: Architecture, ratios: Sequence[float], 
 
 def fleet(
     kinds: Sequence[Kind], line: Roofline, *, rate: float, seconds: float, slo: float, replicas: int | None, batch: int = 256,
-    scaling: Any = None, seed: int = 0,
+    scaling: Scaling | None = None, seed: int = 0, said: Sequence[str] = (),
 ) -> Plan:  # fmt: skip
-    """A simulated fleet under the mix, and the same arrivals with the first kind alone: latencies, the part within the SLO, the bill.
+    """A simulated fleet under the mix, and under the first kind alone: latencies, what meets the SLO, the bill.
 
-    Without `replicas`, so many that the mix keeps them 70 % busy at full batches.
+    Without `replicas`, the fewest of which 99 % of the queries are answered within `slo` seconds: then the bills tell what the mix
+    costs. Raises `InputError` where no number of replicas can do that.
     """
     server = of_roofline(line, batch)
-    count = replicas or _enough(kinds, line, rate, min(batch, line.streams(_length(kinds))))
-    runs = {"the mix": _simulated(kinds, server, rate, seconds, count, scaling, seed)}
-    if len(kinds) > 1:
-        runs[f"{kinds[0].name} alone"] = _simulated(only(kinds[0]), server, rate, seconds, count, scaling, seed)
+    runs = {"the mix": kinds} | ({f"{kinds[0].name} alone": only(kinds[0])} if len(kinds) > 1 else {})
     rows = []
-    for name, (found, of) in runs.items():
+    for name, of in runs.items():
+        count = replicas or _fewest(of, server, rate, min(seconds, max(4 * slo, 2000 / rate)), slo, seed)
+        found = _simulated(of, server, rate, seconds, count, scaling, seed)
         parts = [("all", None), *((kind.name, place) for place, kind in enumerate(of))] if len(of) > 1 else [("all", None)]
         rows += [_served(name, kind, place, found, slo) for kind, place in parts]
-    said = [
-        f"{rate:g} queries a second for {seconds:g} s (Poisson), to {count} replicas, the less loaded of two at random",
-        *_recorded(), *_model(line), f"at most {batch} streams a replica; a prompt holds decoding up; all draws of a query on one replica",
+    assumed = [
+        f"{rate:g} queries a second for {seconds:g} s (Poisson), each to the less loaded of two replicas chosen at random",
+        f"replicas as given: {replicas}" if replicas else f"the fewest replicas with p99 within {slo:g} s, found on a shorter run",
+        *said, *_model(line),
+        f"at most {batch} streams a replica; a prompt holds decoding up; all draws of a query on one replica",
         *_rent(line), *_power(line),
     ]  # fmt: skip
-    return {"replicas": count, "slo_seconds": slo, "rows": rows, "assumptions": said}
+    if scaling is not None:
+        assumed.append(
+            f"scaled to {scaling.target:g} draws a replica every {scaling.every:g} s; a new one serves after {scaling.startup:g} s"
+        )
+    return {"slo_seconds": slo, "rows": rows, "assumptions": assumed}
 
 
-def _simulated(kinds: Sequence[Kind], server: Any, rate: float, seconds: float, replicas: int, scaling: Any, seed: int) -> Any:
+def _fewest(kinds: Sequence[Kind], server: Server, rate: float, seconds: float, slo: float, seed: int) -> int:
+    """The least number of replicas with p99 within the SLO, by doubling and halving."""
+
+    def good(count: int) -> bool:
+        return _simulated(kinds, server, rate, seconds, count, None, seed).quantile(0.99) <= slo
+
+    high = 1
+    while not good(high):
+        high *= 2
+        if high > 16 * rate * slo:
+            raise InputError(f"p99 stays above {slo:g} s however many replicas there are: a query alone takes longer; raise --slo")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if good(middle) else (middle, high)
+    return high
+
+
+def _simulated(
+    kinds: Sequence[Kind], server: Server, rate: float, seconds: float, replicas: int, scaling: Scaling | None, seed: int
+) -> Outcome:
     import numpy as np
-
-    from ponder.cost.arrivals import poisson
-    from ponder.cost.fleet import simulate
 
     times = poisson(rate, seconds, seed)
     if not len(times):
         raise InputError(f"no query arrives at {rate:g} a second within {seconds:g} s; give a longer time")
     chosen = np.random.default_rng([seed, 3]).choice(len(kinds), len(times), p=[kind.share for kind in kinds])
-    found = simulate(times, chosen, [kind.fanouts for kind in kinds], server, replicas, scaling=scaling, seed=seed)
-    return found, kinds
+    return simulate(times, chosen, [kind.fanouts for kind in kinds], server, replicas, scaling=scaling, seed=seed)
 
 
-def _served(run: str, name: str, place: int | None, found: Any, slo: float) -> dict[str, Any]:
+def _served(run: str, name: str, place: int | None, found: Outcome, slo: float) -> dict[str, Any]:
     chosen = slice(None) if place is None else found.kind == place
     usd, watt_hours = (found.usd, found.joules()) if place is None else (found.bill(place), None)
     return {
-        "run": run, "kind": name, "queries": len(found.latency[chosen]),
+        "run": run, "kind": name, "replicas": found.paid / found.end, "queries": len(found.latency[chosen]),
         **{f"p{share}": found.quantile(share / 100, place) for share in (50, 95, 99)},
-        "within_slo": float((found.latency[chosen] <= slo).mean()), "tokens_per_second": float(found.tokens[chosen].sum()) / found.end,
-        "busy": float(found.share[chosen].sum()) / found.paid, "usd_per_hour": usd and usd / found.end * 3600,
+        "within_slo": float((found.latency[chosen] <= slo).mean()),
+        "tokens_per_second": float(found.tokens[chosen].sum()) / found.end,
+        "usd_per_hour": usd and usd / found.end * 3600,
         "usd_per_query": usd and usd / len(found.latency[chosen]), "kw": watt_hours and watt_hours / found.end / 1e3,
     }  # fmt: skip
-
-
-def _enough(kinds: Sequence[Kind], line: Roofline, rate: float, batch: int) -> int:
-    line.require()
-    seconds = sum(
-        kind.share / len(kind.fanouts) * _seconds(line, draw, batch) for kind in kinds for one in kind.fanouts for draw in one
-    )
-    return max(1, ceil(rate * seconds / 0.7))
-
-
-def _length(kinds: Sequence[Kind]) -> float:
-    every = [draw.prompt + draw.tokens for kind in kinds for one in kind.fanouts for draw in one]
-    return sum(every) / len(every)
 
 
 def changed(chip: Chip, changes: dict[str, str]) -> Chip:
@@ -205,7 +224,9 @@ def changed(chip: Chip, changes: dict[str, str]) -> Chip:
         try:
             values[name] = getattr(chip, name) * float(text[1:]) if text.startswith("x") else float(text)
         except (AttributeError, TypeError, ValueError):
-            raise InputError(f"cannot change {name}={text}: take one of {', '.join(known)} and a number, or a factor as x2") from None
+            raise InputError(
+                f"cannot change {name}={text}: take one of {', '.join(known)} and a number, or a factor as x2"
+            ) from None
     return replace(chip, **values)
 
 
@@ -222,14 +243,18 @@ def _cached(price: Price) -> str:
     return "cost as much" if price.cached is None else f"${price.cached * 1e6:g}"
 
 
-def _recorded() -> list[str]:
-    return ["how strategies fan out was recorded on the simulated model, and scaled to these lengths; no verifier model is in it"]
+def _bits(line: Roofline) -> str:
+    return f"{line.model.name}, {line.weight * 8:g}-bit weights, {line.cache * 8:g}-bit cache"
+
+
+def _reached(line: Roofline) -> str:
+    if line.compute == line.read == 1:
+        return "the roofline's bound is reached (--reached: docs/cost.md says what is usual); chips talk for nothing"
+    return f"{line.compute:.0%} of the FLOP/s and {line.read:.0%} of the bytes/s are reached; chips talk for nothing"
 
 
 def _model(line: Roofline) -> list[str]:
-    reached = "the roofline's bound" if line.compute == line.read == 1 else f"{line.compute:.0%} of the FLOP/s, {line.read:.0%} of the bytes/s"
-    said = f"{line.model.name}, {line.weight * 8:g}-bit weights, {line.cache * 8:g}-bit cache"
-    return [f"{said}; {line.chips} x {line.chip.name} ({line.chip.source}); {reached} reached; chips talk for nothing"]
+    return [_bits(line), f"{line.chips} x {line.chip.name} ({line.chip.source})", _reached(line)]
 
 
 def _rent(line: Roofline) -> list[str]:
@@ -242,4 +267,6 @@ def _rent(line: Roofline) -> list[str]:
 def _power(line: Roofline) -> list[str]:
     if line.chip.watts is None:
         return [f"the power of {line.chip.name} is unknown: no energy is given"]
-    return [f"{line.chip.watts:g} W at most a chip; of a fleet's or a year's energy {energy.LOAD:.0%} of it, times PUE {energy.PUE:g}"]
+    return [
+        f"{line.chip.watts:g} W at most a chip; of a fleet's or a year's energy {energy.LOAD:.0%} of it, times PUE {energy.PUE:g}"
+    ]

@@ -8,7 +8,6 @@ An effort is what its policy runs: in each bin of difficulty the policy's choice
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,6 @@ from ponder.budget import Budget
 from ponder.cost.fanout import Fanout, rounds, scaled
 from ponder.errors import InputError
 from ponder.lab.fanout import recorded
-from ponder.models.sample import together
 from ponder.models.simulated import Simulated
 from ponder.policy.policy import EFFORTS, Policy, at
 from ponder.registry import split
@@ -57,7 +55,9 @@ class Kind:
 
 def read(mix: str) -> list[tuple[str, float]]:
     """Strategies or efforts with their shares, which add up to 1: `direct=90,best-of-n(n=16)=10`. Raises `InputError`."""
-    parts = [(one.strip(), 1.0) if one.strip().endswith(")") or "=" not in one else _share(one) for one in split(mix) if one.strip()]
+    parts = [
+        (one.strip(), 1.0) if one.strip().endswith(")") or "=" not in one else _share(one) for one in split(mix) if one.strip()
+    ]
     total = sum(share for _, share in parts)
     if not total > 0:
         raise InputError(f"cannot read the mix {mix!r}: write strategies or efforts with shares, as direct=90,best-of-n(n=16)=10")
@@ -77,8 +77,8 @@ async def traffic(
 ) -> list[Kind]:
     """The kinds of a mix, with answers of `tokens` and questions of `prompt` tokens in the mean.
 
-    `accuracy` is the mean chance that one sample is right, which decides where early stops stop; over problems it follows a Beta law
-    with a concentration of 2 (uniform at .5). Efforts need a `policy`. Raises `InputError` for what cannot be read or run.
+    `accuracy` is the mean chance that one sample is right, which decides where early stops stop; over problems it follows a Beta
+    law with a concentration of 2 (uniform at .5). Efforts need a `policy`. Raises `InputError` for what cannot be read or run.
     """
     model = Simulated(seed, accuracy=(2 * accuracy, 2 * (1 - accuracy)), spread=0.8)
     plain = await recorded(problems(SOLVES, seed), model, strategy="direct", seed=seed)
@@ -104,15 +104,14 @@ async def _effort(name: str, policy: Policy | None, one: float, seed: int) -> li
     budget = policy.efforts[name]
     limit = Budget(tokens=round(budget / each * one))
 
-    async def of_bin(place: int) -> list[Fanout]:
-        found = policy.bins[place]
+    plans = []
+    for found in policy.bins:
         choice = at(found.choices, budget)
         model = Simulated(seed, accuracy=min(0.99, max(0.01, 1 - sum(found.difficulty) / 2)), spread=0.8)
         settings: dict[str, Any] = dict(choice.parameters)
         asked = problems(max(8, SOLVES // len(policy.bins)), seed)
-        return await recorded(asked, model, strategy=choice.strategy, verifier=_CHECK, budget=limit, seed=seed, **settings)
-
-    return [plan for bin_ in await together(of_bin(place) for place in range(len(policy.bins))) for plan in bin_]
+        plans += await recorded(asked, model, strategy=choice.strategy, verifier=_CHECK, budget=limit, seed=seed, **settings)
+    return plans
 
 
 def usage(kind: Kind) -> Usage:
