@@ -19,7 +19,7 @@ from ponder.models.connection import Connections, Timeout, accept, address, agai
 from ponder.models.refusal import Refusal
 from ponder.models.reply import Reply
 from ponder.models.retry import Retry
-from ponder.types import Abilities, Chunk, Price, Request
+from ponder.types import Abilities, Chunk, Price, Request, Usage
 
 PROBE = "if the endpoint can do it after all, probe it (`ponder.models.abilities.probe`)"
 ADVICE = {
@@ -102,15 +102,17 @@ class Chat:
             deadline = asyncio.get_running_loop().time() + self.timeout.total
             for attempt in itertools.count():
                 dialect = self.dialect
-                reply = Reply(self.name, request, secrets, running=dialect.running_usage and request.n == 1)
+                reply = Reply(self.name, request, secrets, running=dialect.running_usage)
                 try:
                     response, cancelled = await reached(self._post(lane.session, request, dialect, deadline))
                     async with response:
                         await self._accept(response, dialect, secrets)
                         if self._streams(request) and response.content_type != "application/json":
-                            async for block in blocks(response, cancelled, reply.billed if reply.running else None):
+                            async for block in blocks(response, cancelled, reply.running):
                                 for chunk in reply.feed(block):
                                     yield chunk
+                                if not block and not reply.started:  # it was cancelled before it had written anything
+                                    yield Chunk(usage=Usage(calls=1))
                         elif cancelled:
                             raise asyncio.CancelledError
                         else:

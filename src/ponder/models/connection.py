@@ -1,7 +1,7 @@
 """HTTP sessions that live as long as their event loop, what their answers and failures mean, and when to ask again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 
 import aiohttp
@@ -98,48 +98,51 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.C
         raise
 
 
-async def blocks(
-    response: aiohttp.ClientResponse, cancelled: bool, billed: Callable[[], bool] | None
-) -> AsyncGenerator[bytes, None]:
-    """The blocks of a stream as they come. One that is cancelled ends properly, and what is cancelled is raised after that.
+async def blocks(response: aiohttp.ClientResponse, cancelled: bool, counts: bool) -> AsyncGenerator[bytes, None]:
+    """The blocks of a stream as they come. One that is cancelled ends properly, and only then is that raised.
 
-    The endpoint is told by the end of our side of the connection, as soon as it has said what it cost (`billed`), and what it has
-    written by then is read to the end of its side: the bill of a cancelled draw is what the endpoint counted. That may take `LAST`
-    seconds, then the connection is closed. It is closed at once where there is no half-closed connection (TLS), and where the
-    endpoint does not say what it costs as it goes: `billed` is then None. `cancelled`: it is so before the first block.
+    The endpoint is told by the end of our side of the connection, and what it has written by then is read to the end of its side: an
+    endpoint that `counts` as it goes has said there what it bills. That may take `LAST` seconds; then, and where nothing is counted or
+    no half-closed connection is to be had (TLS), it is closed at once. An empty block says that a cancelled stream has ended
+    properly. `cancelled`: it is so before the first block.
     """
-    stopping: asyncio.CancelledError | None = asyncio.CancelledError() if cancelled else None
-    until = asyncio.get_running_loop().time() + LAST
-    told = False
+    stopping = asyncio.CancelledError() if cancelled else None
     while True:
-        if stopping and billed is None:
-            raise stopping
-        if stopping and billed is not None and billed() and not told:
-            told = _hang_up(response)
-            if not told:
-                raise stopping
-        try:
-            async with asyncio.timeout_at(until if stopping else None):
-                block = await response.content.readany()
-        except asyncio.CancelledError as stop:
-            if stopping or billed is None:
-                raise
-            stopping, until = stop, asyncio.get_running_loop().time() + LAST
-            continue
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            if stopping:
-                raise stopping from None
-            raise
-        if not block:
+        if stopping is not None:
             break
+        try:
+            block = await response.content.readany()
+        except asyncio.CancelledError as stop:
+            stopping = stop
+            continue
+        if not block:
+            return
         yield block
-    if stopping:
-        raise stopping
+    if counts and _hang_up(response):
+        until = asyncio.get_running_loop().time() + LAST
+        while (last := await _before(until, response)) is not None:
+            yield last
+            if not last:
+                break
+    raise stopping
+
+
+async def _before(until: float, response: aiohttp.ClientResponse) -> bytes | None:
+    """The next block of a stream, b"" at its end; None if it does not come in time, or the connection breaks."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await response.content.readany()
+    except aiohttp.ClientPayloadError:  # the end of the connection, which is that of the stream; what came before it is still there
+        return response.content._read_nowait(-1)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return None
 
 
 def _hang_up(response: aiohttp.ClientResponse) -> bool:
-    """End our side of the connection; whether that is possible."""
-    transport = response.connection and response.connection.transport
+    """End our side of the connection; whether the rest can be read then. What is whole already has no connection any more."""
+    if response.connection is None:
+        return True
+    transport = response.connection.transport
     if transport is None or not transport.can_write_eof():
         return False
     transport.write_eof()

@@ -44,6 +44,7 @@ class Reply:
     request: Request
     secrets: tuple[str, ...] = ()
     running: bool = False
+    _running: dict[int, int] = field(default_factory=dict)
     _done: bool = False
     _open: int = 0
     _usage: Usage | None = None
@@ -59,10 +60,6 @@ class Reply:
     def started(self) -> bool:
         """Something was produced: another attempt would be another draw."""
         return any(draft.spoke or draft.finished for draft in self._drafts)
-
-    def billed(self) -> bool:
-        """The endpoint has said what it cost so far."""
-        return self._usage is not None
 
     @property
     def complete(self) -> bool:
@@ -114,9 +111,17 @@ class Reply:
             if self.complete:
                 self._held = chunk
             else:
-                yield replace(chunk, usage=wire.usage(payload.usage, self.who)) if self.running else chunk
+                yield replace(chunk, usage=self._so_far(choice.index, payload)) if self.running else chunk
         if self.request.n == 1 or self.complete:  # before, vLLM's running counts are those of one choice
             self._usage = wire.usage(payload.usage, self.who) or self._usage
+
+    def _so_far(self, choice: int, payload: wire.Payload) -> Usage | None:
+        """The call's usage until now: vLLM's running counts are those of one choice, and are added up."""
+        said = wire.usage(payload.usage, self.who)
+        if said is None:
+            return None
+        self._running[choice] = said.completion
+        return replace(said, completion=sum(self._running.values()))
 
     def _chunk(self, choice: wire.Choice, payload: wire.Payload) -> Chunk | None:
         """The choice's news; None if there is none, as in the events that some vendors send first and last."""

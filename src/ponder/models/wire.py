@@ -185,7 +185,7 @@ def body(request: Request, model: str, api: Api, abilities: Abilities, dialect: 
     if stream:
         fields["stream"] = True
         if abilities.usage:
-            running = {"continuous_usage_stats": True} if dialect.running_usage and request.n == 1 else {}
+            running = {"continuous_usage_stats": True} if dialect.running_usage else {}
             fields["stream_options"] = {"include_usage": True} | running
     return fields
 

@@ -45,7 +45,10 @@ def ask(body: MessageRequest) -> Ask:
 def conversation(body: Counted) -> tuple[Message, ...]:
     system = body.system if isinstance(body.system, str | None) else "".join(block.text or "" for block in body.system)
     told = (Message("system", system),) if system else ()
-    return (*told, *(message for turn in body.messages for message in _messages(turn)))
+    said = [message for turn in body.messages for message in _messages(turn)]
+    if not said:
+        raise Refusal(400, "`messages` hold no content", "invalid_value", "messages")
+    return (*told, *said)
 
 
 def _messages(turn: Turn) -> Iterator[Message]:
