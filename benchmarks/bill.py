@@ -191,9 +191,8 @@ def report(requests: int, took: float, told: Told, counted: dict[str, int]) -> N
     wrong = sum(told.settled[name].total.prompt != prompt or told.settled[name].total.completion != completion
                 for name, (prompt, completion) in told.told.items())  # fmt: skip
     guesses = sum(not bill.counted for bill in told.settled.values())
-    print(
-        f"{requests:,} requests in {took:.0f} s: {len(told.told):,} answered, {told.cancelled:,} cancelled, {len(told.failed)} failed"
-    )
+    ends = f"{len(told.told):,} answered, {told.cancelled:,} cancelled, {len(told.failed)} failed"
+    print(f"{requests:,} requests in {took:.0f} s: {ends}")
     for failure in told.failed[:3]:
         print("  ", failure)
     print(f"{'':12}{'calls':>10}{'prompt':>12}{'cached':>10}{'completion':>12}")

@@ -12,6 +12,7 @@ from ponder.solve import solve, solve_sync
 from ponder.tasks.simulated import problems
 from ponder.types import Abilities
 from referee import Referee
+from scripted import Scripted, talk
 
 NAME = "universal-self-consistency"
 
@@ -102,3 +103,21 @@ def test_cut_by_the_budget_the_plurality_stands():
     assert (cut.answer, cut.stopped) == (full.answer, "budget")
     with pytest.raises(InputError, match="`orders` must be above 0"):
         solve_sync(problems(1)[0], model=model, strategy=NAME, orders=0)
+
+
+def test_agreement_votes_where_there_are_answers_and_lets_the_model_select_prose():
+    """The same answer and draws as adaptive-consistency in the one case; at most five samples and one selection in the other."""
+    model = Simulated(accuracy=0.6, steps=1, wrong=3, abilities=Abilities(seed=True))
+    voted = solved(model, 10, strategy="adaptive-consistency(n=12,width=4)")
+    agreed = solved(model, 10, strategy="agreement(n=12)")
+    assert [one.answer for one in agreed] == [one.answer for one in voted]
+
+    def say(request):
+        return "Response: 2" if "# Response 1" in talk(request) else "Light of short waves is scattered most"
+
+    prose = Scripted(say)
+    answer = solve_sync("Why is the sky blue?", model=prose, strategy="agreement", n=64)
+    assert len(prose.requests) == 6
+    assert set(answer.usage) == {"policy", "judge"}
+    assert answer.text.startswith("Light")
+    assert len(solve_sync("Why?", model=Scripted(say), strategy="agreement(n=1)").candidates) == 1

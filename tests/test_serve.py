@@ -90,9 +90,10 @@ def data(line: bytes):
     [
         ({}, "auto", {"n": 20}),
         ({"model": "ponder/none"}, "direct", {}),
-        ({"model": "ponder/low"}, "adaptive-consistency", {"n": 4}),
-        ({"model": "sim/high", "reasoning_effort": "low"}, "adaptive-consistency", {"n": 16}),
-        ({"reasoning_effort": "high"}, "adaptive-consistency", {"n": 16}),
+        ({"model": "ponder/low"}, "agreement", {"n": 4, "width": 4}),
+        ({"model": "sim/high", "reasoning_effort": "low"}, "agreement", {"n": 16, "width": 4}),
+        ({"reasoning_effort": "max"}, "agreement", {"n": 20, "width": 4}),
+        ({"reasoning_effort": "low", "logprobs": True}, "adaptive-consistency", {"n": 4, "width": 4}),
         ({"model": "sim:self-consistency-3", "reasoning_effort": "none"}, "self-consistency", {"n": 3}),
         ({"model": "sim:self-consistency(n=5)"}, "self-consistency", {"n": 5}),
         ({"model": "sim:best-of-4", "ponder": {"verifier": "exact"}}, "best-of-n", {"n": 4}),

@@ -1,6 +1,7 @@
 """HTTP sessions that live as long as their event loop, what their answers and failures mean, and when to ask again."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 
@@ -90,7 +91,8 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.C
     try:
         return await asyncio.shield(sending), False
     except asyncio.CancelledError:
-        await asyncio.wait({sending}, timeout=LAST)
+        with contextlib.suppress(asyncio.CancelledError):  # once more: it is over in a moment
+            await asyncio.wait({sending}, timeout=LAST)
         if sending.done() and not sending.cancelled() and sending.exception() is None:
             return sending.result(), True
         sending.cancel()
@@ -101,10 +103,10 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.C
 async def blocks(response: aiohttp.ClientResponse, cancelled: bool, counts: bool) -> AsyncGenerator[bytes, None]:
     """The blocks of a stream as they come. One that is cancelled ends properly, and only then is that raised.
 
-    The endpoint is told by the end of our side of the connection, and what it has written by then is read to the end of its side: an
-    endpoint that `counts` as it goes has said there what it bills. That may take `LAST` seconds; then, and where nothing is counted or
-    no half-closed connection is to be had (TLS), it is closed at once. An empty block says that a cancelled stream has ended
-    properly. `cancelled`: it is so before the first block.
+    The endpoint is told by the end of our side of the connection, and what it has written by then is read to the end of its side:
+    one that `counts` as it goes has said there what it bills. That may take `LAST` seconds; then, and where nothing is counted or
+    there is no half-closed connection (TLS), it is closed at once. An empty block says that a cancelled stream has ended properly.
+    `cancelled`: it is so before the first block.
     """
     stopping = asyncio.CancelledError() if cancelled else None
     while True:
@@ -128,10 +130,15 @@ async def blocks(response: aiohttp.ClientResponse, cancelled: bool, counts: bool
 
 
 async def _before(until: float, response: aiohttp.ClientResponse) -> bytes | None:
-    """The next block of a stream, b"" at its end; None if it does not come in time, or the connection breaks."""
+    """The next block of a stream, b"" at its end; None if it does not come in time, or the connection breaks.
+
+    To be cancelled once more changes nothing: it is over in a moment.
+    """
     try:
         async with asyncio.timeout_at(until):
             return await response.content.readany()
+    except asyncio.CancelledError:
+        return await _before(until, response)
     except aiohttp.ClientPayloadError:  # the end of the connection, which is that of the stream; what came before it is still there
         return response.content._read_nowait(-1)
     except (TimeoutError, aiohttp.ClientError, OSError):

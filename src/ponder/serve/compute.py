@@ -14,6 +14,7 @@ from typing import Any, get_args
 from ponder.budget import Budget
 from ponder.errors import AbilityMissing, InputError
 from ponder.policy import policy as policies
+from ponder.policy.auto import ABREAST
 from ponder.policy.policy import Policy
 from ponder.serve.ask import Ask, Compute, Effort
 from ponder.serve.errors import Refusal
@@ -151,22 +152,22 @@ def _own(chosen: Strategy, parameters: dict[str, Any], around: Around) -> Choice
 @dataclass(frozen=True, slots=True)
 class Around:
     """What an effort is judged by: the verifier, the policy file that fits (None: none, "": the shipped one), and whether
-    answers can be right or wrong in the problem's task, or must be JSON of some form (`formatted`)."""
+    answers can be right or wrong in the problem's task, must be JSON of some form (`formatted`), or ask for what not every strategy
+    carries (`whole`)."""
 
     verifier: Verifier | None
     policy: str | None
     graded: bool
-    formatted: bool = False
+    formatted: bool
+    whole: bool
 
 
-def around(
-    problem: Problem, model: Model, verifier: Verifier | None, tuned: Mapping[str, Policy], formatted: bool = False
-) -> Around:
+def around(ask: Ask, problem: Problem, model: Model, verifier: Verifier | None, tuned: Mapping[str, Policy]) -> Around:
     """The first of the server's policies, else the shipped one, that is for this task, model and verifier."""
     about = (problem.task.name, model.name, verifier.name if verifier else None)
     own = next((path for path, policy in tuned.items() if policy.fits(*about)), None)
     policy = own if own is not None else "" if policies.shipped(*about) else None
-    return Around(verifier, policy, problem.task.verifier is not None, formatted)
+    return Around(verifier, policy, problem.task.verifier is not None, ask.format is not None, ask.whole)
 
 
 def _effort(effort: str, around: Around) -> Choice:
@@ -176,11 +177,12 @@ def _effort(effort: str, around: Around) -> Choice:
     if around.policy is not None:
         known = "max" if effort == "xhigh" else effort
         return Choice(registry.get("auto"), {"effort": known} | ({"policy": around.policy} if around.policy else {}), soft=True)
-    if around.verifier is None:
-        name = "adaptive-consistency"
-    else:
-        name = "first-wins" if evidence(around.verifier) in ("reference", "check") else "best-of-n"
-    return Choice(registry.get(name), {"n": SAMPLES[effort]}, soft=True)
+    size: dict[str, Any] = {"n": SAMPLES[effort]}
+    if around.verifier is not None and evidence(around.verifier) not in ("reference", "check"):
+        return Choice(registry.get("best-of-n"), size, soft=True)
+    votes = "adaptive-consistency" if around.whole else "agreement"
+    name = votes if around.verifier is None else "first-wins"
+    return Choice(registry.get(name), size | {"width": ABREAST}, soft=True)
 
 
 def capped(chosen: Choice, settings: Settings) -> dict[str, Any]:

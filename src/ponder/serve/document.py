@@ -27,7 +27,7 @@ def refusals(path: str) -> dict[int | str, dict[str, Any]]:
     free = path == "/health"
     statuses = () if free else (400, 401, 404, 413, 429, 500, 502, 503, 504)
     errors: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody, "description": "an error"} for status in statuses}
-    answers = {kind: {"schema": {}} for kind in ("application/json", "text/event-stream")}
+    answers: dict[str, Any] = {kind: {"schema": {}} for kind in ("application/json", "text/event-stream")}
     return errors | {200: {"description": "the answer, streamed where `stream` is true", "content": answers}}
 
 

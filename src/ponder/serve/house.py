@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from ponder import verifiers
 from ponder.budget import Budget
-from ponder.models import catalog
+from ponder.errors import ModelError
+from ponder.models import abilities, catalog
+from ponder.models.chat import Chat
 from ponder.policy import policy as policies
 from ponder.policy.policy import Policy
 from ponder.serve import compute
@@ -30,6 +33,8 @@ from ponder.trace import Trace
 from ponder.types import Model, Problem, Request, Verifier
 from ponder.verifiers import verifiers as known
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -47,7 +52,7 @@ class House:
         fault = faults(ask.format) if ask.format else None
         asked = problem(ask, model, self.settings.longest, fault)
         judge = self._judge(ask, asked)
-        around = compute.around(asked, model, judge, self.tuned, fault is not None)
+        around = compute.around(ask, asked, model, judge, self.tuned)
         chosen = compute.choose(ask.compute, (named[0], named[1]), self.settings, around)
         judge = Conforms(fault, judge) if fault else judge
         parameters = compute.capped(chosen, self.settings)
@@ -99,10 +104,25 @@ def _thinking(tokens: int | None, asked: Problem, model: Model) -> Budget:
 
 
 @asynccontextmanager
+async def _opened(model: str | Model) -> AsyncIterator[Model]:
+    """The model; what an endpoint that is named can really do is found out first, if that is not known yet.
+
+    One that does not answer is served as it is, by what every endpoint can do.
+    """
+    async with catalog.opened(model) as made:
+        if isinstance(model, str) and isinstance(made, Chat):
+            try:
+                await abilities.probe(made)
+            except ModelError as error:
+                _log.warning("`%s` is served without a probe: %s", made.name, error)
+        yield made
+
+
+@asynccontextmanager
 async def open_house(settings: Settings, seams: Seams) -> AsyncIterator[House]:
     """Open the models and the verifier, and close them at the end."""
     async with AsyncExitStack() as stack:
-        models = {name: await stack.enter_async_context(catalog.opened(model)) for name, model in settings.models.items()}
+        models = {name: await stack.enter_async_context(_opened(model)) for name, model in settings.models.items()}
         verifier = None
         if settings.verifier is not None and settings.verifier != "task":
             verifier = await stack.enter_async_context(verifiers.opened(settings.verifier, free))

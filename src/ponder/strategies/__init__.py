@@ -124,6 +124,7 @@ registry: Registry[Strategy] = Registry(
         "knockout": "ponder.strategies.tournament:knockout",
         "league": "ponder.strategies.tournament:league",
         "universal-self-consistency": "ponder.strategies.consensus:universal_self_consistency",
+        "agreement": "ponder.strategies.consensus:agreement",
         "mixture-of-agents": "ponder.strategies.mixture:mixture_of_agents",
         "debate": "ponder.strategies.debate:debate",
         "self-refine": "ponder.strategies.refine:self_refine",

@@ -11,7 +11,8 @@ from random import Random
 from ponder import answers, trace
 from ponder.models.sample import sample, together
 from ponder.strategies import strategy
-from ponder.strategies.draw import answer, ask, choose, over, plain
+from ponder.strategies.draw import answer, ask, choose, draw, over, plain
+from ponder.strategies.sequential import adaptive_consistency
 from ponder.strategies.steps import check
 from ponder.types import Answer, Candidate, Message, Model, Problem, Verifier
 from ponder.verifiers.judge import asked
@@ -41,6 +42,22 @@ async def universal_self_consistency(
     votes = await together(_select(problem, model, order) for order in shown)
     selected = [chosen for chosen in votes if chosen is not None]
     return plurality(problem, selected or candidates, candidates)
+
+
+@strategy("agreement", paper="Aggarwal 2023; Chen 2023")
+async def agreement(
+    problem: Problem, model: Model, verifier: Verifier | None, *, n: int = 16, width: int = 4, shown: int = 5
+) -> Answer:
+    """What most samples agree on: by a vote where they end in answers, else as the model itself sees it, for any free question.
+
+    The first two samples tell which: if either has a final answer, adaptive-consistency goes on from them (Aggarwal et al. 2023),
+    else universal-self-consistency, of at most `shown` samples (Chen et al. 2023). Prose is not voted on to no end.
+    """
+    check("last", width=width, shown=shown)
+    first = [one async for one in draw(problem, model, min(n, 2), verifier)]
+    if n == 1 or any(one.answer is not None for one in first):
+        return await adaptive_consistency(problem, model, verifier, n=n, width=width)
+    return await universal_self_consistency(problem, model, verifier, n=min(n, shown))
 
 
 async def entrants(problem: Problem, model: Model, n: int, verifier: Verifier | None = None, sampler: str = "") -> list[Candidate]:
