@@ -91,8 +91,10 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.C
     try:
         return await asyncio.shield(sending), False
     except asyncio.CancelledError:
-        with contextlib.suppress(asyncio.CancelledError):  # once more: it is over in a moment
-            await asyncio.wait({sending}, timeout=LAST)
+        until = asyncio.get_running_loop().time() + LAST
+        while not sending.done() and (left := until - asyncio.get_running_loop().time()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):  # once more: it is over in a moment
+                await asyncio.wait({sending}, timeout=left)
         if sending.done() and not sending.cancelled() and sending.exception() is None:
             return sending.result(), True
         sending.cancel()
