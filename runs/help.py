@@ -10,6 +10,7 @@ COMMANDS = (
     "",
     "solve",
     "scale",
+    "report",
     "demo",
     "tune",
     "plan",

@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import demo, keys, lists, models, plan, scale, serve, solve, tune
+from ponder.cli import demo, keys, lists, models, plan, report, scale, serve, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -27,6 +27,7 @@ app = App(
 for _command in (
     solve.solve,
     scale.scale,
+    report.report,
     tune.tune,
     plan.plan,
     demo.demo,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ponder.trace import Event
-from ponder.types import Candidate, Problem, Usage
+from ponder.types import Candidate, Problem, Sample, Usage
 
 NODES, TEXT = 160, 800
 """The most nodes of a tree, and characters of a node, that are kept; how many were left out is said."""
@@ -30,17 +30,27 @@ def telling(right: ArrayLike, mean: ArrayLike) -> list[int]:
     return [int(members[np.argmin(sign * ease[members])]) for members, sign in rows if len(members)]
 
 
-def flat(problem: Problem, drawn: Sequence[Candidate], correct: Sequence[float], chosen: int) -> dict[str, Any]:
+def flat(problem: Problem, candidates: Sequence[Candidate], correct: Sequence[float], chosen: int) -> dict[str, Any]:
     """Independent samples, all below the problem, of which the one at the place `chosen` was returned (-1: none)."""
     nodes = []
-    for place, (one, grade) in enumerate(zip(drawn, correct, strict=True)):
+    for place, (one, grade) in enumerate(zip(candidates, correct, strict=True)):
         mark = "chosen" if place == chosen else "failed" if one.sample.error else None
         text = one.sample.prefix + one.sample.text or one.sample.error or ""
         node = {"id": place, "parent": None, "text": text, "tokens": one.sample.usage.computed, "score": one.value, "visits": 1}
         nodes.append(node | {"answer": one.answer, "right": grade >= 0.5, "mark": mark})
     about = {"problem": problem.id, "question": problem.question, "reference": problem.reference}
-    answer, right = (None, False) if chosen < 0 else (drawn[chosen].answer, correct[chosen] >= 0.5)
+    answer, right = (None, False) if chosen < 0 else (candidates[chosen].answer, correct[chosen] >= 0.5)
     return about | {"answer": answer, "right": right, **_kept(nodes)}
+
+
+def drawn(question: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Samples that nobody has graded or chosen from."""
+    nodes = [
+        {"id": place, "parent": None, "text": one.prefix + one.text or one.error or "", "tokens": one.usage.computed, "score": None}
+        | {"visits": 1, "answer": None, "right": None, "mark": None if one.whole else "failed"}
+        for place, one in enumerate(samples)
+    ]
+    return {"problem": None, "question": question, "reference": None, "answer": None, "right": None, **_kept(nodes)}
 
 
 def grown(events: Sequence[Event], reference: str | None = None, right: bool | None = None) -> dict[str, Any]:
