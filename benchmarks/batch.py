@@ -21,7 +21,7 @@ import numpy as np
 
 from ponder.batch import Allocation, batch
 from ponder.lab.bank import Bank, draw_bank
-from ponder.lab.statistics import paired_interval
+from ponder.lab.intervals import paired_interval
 from ponder.models.catalog import opened
 from ponder.policy.calibration import brier, expected_calibration_error, reliability
 from ponder.policy.difficulty import Estimator, Kind, fit

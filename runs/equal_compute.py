@@ -19,7 +19,8 @@ import numpy as np
 from ponder.config import store_path
 from ponder.lab.attempt import attempts
 from ponder.lab.bank import draw_bank
-from ponder.lab.statistics import Floats, best_of_k, interval, majority_at_k, pass_at_k
+from ponder.lab.intervals import interval
+from ponder.lab.statistics import Floats, best_of_k, majority_at_k, pass_at_k
 from ponder.models.catalog import opened
 from ponder.store import Store, keeping
 from ponder.tasks import get

@@ -17,7 +17,8 @@ from ponder.budget import Budget
 from ponder.config import store_path
 from ponder.lab.attempt import attempts
 from ponder.lab.charts import figure
-from ponder.lab.statistics import Floats, interval, paired_interval
+from ponder.lab.intervals import interval, paired_interval
+from ponder.lab.statistics import Floats
 from ponder.models.catalog import opened
 from ponder.policy.policy import Policy, shipped
 from ponder.tasks import get

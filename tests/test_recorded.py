@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from ponder.lab.intervals import interval
 from ponder.lab.laws import fit
-from ponder.lab.statistics import interval, majority_at_k, pass_at_k
+from ponder.lab.statistics import majority_at_k, pass_at_k
 from ponder.tasks.expression import extract
 from ponder.tasks.game24 import game24
 from ponder.types import Problem

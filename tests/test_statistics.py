@@ -11,8 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import binom, norm
 
 from ponder.errors import InputError
-from ponder.lab.statistics import best_of_k, interval, majority_at_k, paired_interval, pass_at_k
-from ponder.proportion import wilson
+from ponder.lab.statistics import best_of_k, majority_at_k, pass_at_k
 
 
 def first_drawn_vote(classes, correct, weights, k):
@@ -188,52 +187,6 @@ def test_a_noisy_score_gains_its_correlation_with_quality_times_the_expected_max
     assert_allclose(best_of_k(quality, quality, sizes)[0], maxima, atol=3e-4)
     noise = np.random.default_rng(4).standard_normal(quality.size)
     assert_allclose(best_of_k(quality + 4 / 3 * noise, quality, sizes)[0], 0.6 * maxima, atol=0.06)
-
-
-def test_wilson_closed_form() -> None:
-    """0 of n: [0, z²/(n+z²)]; 50 of 100: .5 ± .0962."""
-    z2 = 1.959964**2
-    assert wilson(0, 20) == pytest.approx((0, z2 / (20 + z2)), abs=1e-6)
-    assert wilson(50, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
-    with pytest.raises(InputError, match="3 successes of 2"):
-        wilson(3, 2)
-
-
-def test_interval_has_the_width_of_the_standard_error() -> None:
-    """For many problems the bootstrap's width is 2 z sd / sqrt(n)."""
-    rows = np.random.default_rng(5).random((400, 3))
-    low, high = interval(rows, resamples=4_000)
-    assert_allclose(high - low, 2 * 1.96 * rows.std(axis=0) / 20, rtol=0.08)
-    assert ((low < rows.mean(axis=0)) & (rows.mean(axis=0) < high)).all()
-    assert_allclose(interval(rows, resamples=4_000), (low, high))
-
-
-def test_interval_covers_clustered_data() -> None:
-    """95 % limits hold the true mean in 93–97 % of 400 runs of 200 problems × 4 samples with very unlike problems."""
-    generator, held = np.random.default_rng(6), 0
-    for run in range(400):
-        rates = generator.beta(0.5, 1.0, (200, 1))
-        means = (generator.random((200, 4)) < rates).mean(axis=1, keepdims=True)
-        low, high = interval(means, resamples=300, seed=run)
-        held += bool(low[0] <= 1 / 3 <= high[0])
-    assert 0.93 <= held / 400 <= 0.97
-
-
-def test_interval_admits_what_resampling_cannot_see() -> None:
-    low, high = interval(np.tile([0.0, 1.0], (20, 1)))
-    assert (low[0], high[0]) == wilson(0, 20)
-    assert (low[1], high[1]) == wilson(20, 20)
-    assert np.isnan(interval([[0.5]])).all()
-
-
-def test_paired_interval_cancels_the_problems_difficulty() -> None:
-    generator = np.random.default_rng(7)
-    difficulty = generator.random((100, 1))
-    first, second = difficulty + 0.05, difficulty + generator.normal(0, 0.02, (100, 1))
-    low, high = paired_interval(first, second)
-    assert 0.03 < low[0] < 0.05 < high[0] < 0.07
-    alone = interval(first)
-    assert high[0] - low[0] < (alone[1] - alone[0])[0] / 5
 
 
 def test_a_vote_over_many_samples_ends_at_the_vote_of_all() -> None:

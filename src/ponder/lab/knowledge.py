@@ -22,7 +22,7 @@ import numpy as np
 
 from ponder import tasks
 from ponder.errors import InputError
-from ponder.lab.statistics import paired_interval
+from ponder.lab.intervals import paired_interval
 from ponder.policy.knowledge import factual, supported
 from ponder.tasks import files
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from ponder import store as stores
 from ponder.errors import InputError
+from ponder.lab import laws
 from ponder.lab.bank import Bank, draw_bank
+from ponder.lab.comparison import ranked
 from ponder.lab.curve import Curve, expected, measured
-from ponder.lab.laws import fit
+from ponder.lab.intervals import interval
 from ponder.lab.pareto import frontier
 from ponder.lab.spend import AXES, PARTS
-from ponder.lab.statistics import Floats, interval
+from ponder.lab.statistics import Floats
 from ponder.lab.strata import strata
 from ponder.store import Store
 from ponder.strategies import Strategy, parse
@@ -73,6 +75,7 @@ async def scale(
         "settings": {"split": split, "seed": seed} | _settings(task, judge, seen),
         "curves": [_shown(curve, several=len(names) > 1) for curve in curves],
         "fits": _fits(curves),
+        "ranking": _ranking(curves),
         "frontier": _frontier(curves),
         "difficulty": strata(banks[0], [curve.selected[:, -1] for curve in curves], seed),
         "grid": [_grid(name, bank) for name, bank in zip(names, banks, strict=True)],
@@ -174,14 +177,19 @@ def _latencies(names: Sequence[str], banks: Sequence[Bank], curves: Sequence[Cur
     ]
 
 
+def _ranking(curves: Sequence[Curve]) -> list[dict[str, Any]]:
+    """The curves from best to worst at the most samples that they have, by number, with p-values corrected for their being many."""
+    places = ranked([str(number) for number in range(len(curves))], [curve.selected[:, -1] for curve in curves])
+    rows = [asdict(place) for place in places]
+    numbers = [int(row.pop("name")) for row in rows]
+    return [{"curve": number, "n": curves[number].ns[-1]} | row for number, row in zip(numbers, rows, strict=True)]
+
+
 def _fits(curves: Sequence[Curve]) -> list[dict[str, Any]]:
-    """Both laws for the oracle of the longest curve and for what each strategy selected, or the reason why there is none."""
+    """Laws for the oracle of the longest curve and for what each strategy selected, or the reason why there is none."""
     longest = max(curves, key=lambda curve: len(curve.ns))
-    wanted = [("any", "oracle", longest.ns, longest.oracle)]
-    wanted += [(curve.strategy, "selected", curve.ns, curve.selected) for curve in curves if len(curve.ns) > 1]
-    laws = ("exponentiated-power", "log-linear")
-    return [
-        {"strategy": name, "quantity": quantity, **asdict(fit(ns, rows, law))}
-        for name, quantity, ns, rows in wanted
-        for law in laws
-    ]
+    rows = laws.table("any", "oracle", longest.ns, longest.oracle, laws.COVERAGE)
+    for curve in curves:
+        if len(curve.ns) > 1:
+            rows += laws.table(curve.strategy, "selected", curve.ns, curve.selected, laws.SELECTED)
+    return rows

@@ -1,4 +1,4 @@
-"""What k samples would have scored, as exact expectations over the subsets of the n that were drawn, with intervals.
+"""What k samples would have scored, as exact expectations over the subsets of the n that were drawn.
 
 A curve that evaluates the first k of n samples wastes the others and depends on their order. Every estimator here is the
 mean over all k-subsets instead: in closed form where there is one, else by listing the subsets, else by seeded random ones.
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ponder.errors import InputError
-from ponder.proportion import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,38 +149,6 @@ def _sum_since(values: Floats, starts: NDArray[np.bool_], order: NDArray[np.intp
     restored = np.empty_like(sums)
     np.put_along_axis(restored, order, sums, axis=1)
     return restored
-
-
-def interval(curves: ArrayLike, level: float = 0.95, resamples: int = 1_000, seed: int = 0) -> tuple[Floats, Floats]:
-    """Lower and upper limits of the mean over problems: the percentile bootstrap, clustered by problem.
-
-    `curves` (problems, ks): whole rows are resampled, so the samples of a problem stay together and all ks share a resample.
-    Where every problem scores 0, or every one 1, resampling sees no spread and the Wilson interval of the problems stands in.
-    With fewer than two problems the limits are NaN. Source: Miller 2024, https://arxiv.org/abs/2411.00640.
-    """
-    rows = np.atleast_2d(np.asarray(curves, float))
-    low, high = _percentiles(rows, level, resamples, seed)
-    for value in (0.0, 1.0):
-        same = np.all(rows == value, axis=0) & (len(rows) > 1)
-        low[same], high[same] = wilson(value * len(rows), len(rows), level)
-    return low, high
-
-
-def paired_interval(
-    first: ArrayLike, second: ArrayLike, level: float = 0.95, resamples: int = 1_000, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """Limits of the mean of `first - second` on the same problems, (problems, ks) each: resampled together, so that the problems'
-    common difficulty cancels. Two methods differ where 0 lies outside."""
-    return _percentiles(np.atleast_2d(np.asarray(first, float) - np.asarray(second, float)), level, resamples, seed)
-
-
-def _percentiles(rows: Floats, level: float, resamples: int, seed: int) -> tuple[Floats, Floats]:
-    problems = len(rows)
-    if problems < 2:
-        return np.full(rows.shape[1], np.nan), np.full(rows.shape[1], np.nan)
-    counts = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=resamples)
-    low, high = np.quantile(counts @ rows / problems, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
 
 
 def _sizes(ks: Sequence[int], n: int) -> Ints:

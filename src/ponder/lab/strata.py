@@ -13,7 +13,8 @@ import numpy as np
 
 from ponder.errors import InputError
 from ponder.lab.bank import Bank
-from ponder.lab.statistics import Floats, interval
+from ponder.lab.intervals import interval
+from ponder.lab.statistics import Floats
 from ponder.policy import difficulty
 from ponder.policy.difficulty import Kind
 

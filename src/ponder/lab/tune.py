@@ -14,8 +14,9 @@ import numpy as np
 
 from ponder import store as stores
 from ponder.errors import InputError
+from ponder.lab.intervals import interval, paired_interval
 from ponder.lab.replay import admitted
-from ponder.lab.statistics import Floats, Ints, interval, paired_interval
+from ponder.lab.statistics import Floats, Ints
 from ponder.lab.study import Study, grid, study
 from ponder.policy import calibration, difficulty
 from ponder.policy.difficulty import Estimator

@@ -1,0 +1,187 @@
+"""How sure a mean over problems is: intervals that cover what they say from 30 problems up, for clustered and for paired data too.
+
+The unit is the problem: a problem's samples are summed up in one value, so that they need not be independent. None of these is the
+normal approximation, which covers too little near 0 and 1 and in small sets. `runs/coverage.py` simulates them; docs/intervals.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ponder.errors import InputError
+from ponder.lab.statistics import Floats
+from ponder.proportion import wilson
+
+PRIOR = 3 / 4
+"""Of a share of problems: under Beta(3/4, 3/4) the posterior's limits cover 93.2 to 96.8 % throughout docs/intervals.md."""
+
+DOUBT = 0.1
+"""Imagined problems that scored 0, and as many that scored 1, in the spread of scores: a few equal ones do not prove all equal."""
+
+
+def interval(curves: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None) -> tuple[Floats, Floats]:
+    """Lower and upper limits of the mean over problems of `curves`, (problems, ks).
+
+    `clusters` (problems,) labels problems that belong together (one text, one template): these count as one observation, whatever
+    their correlation. A column of 0 and 1 alone gets the equal-tailed Beta posterior (`share`); one within [0, 1] the Wilson
+    interval of as many problems as would spread like it, n = m (1 - m) / se², by Student's t (Korn & Graubard 1998); any other
+    Student's t. With fewer than two problems or clusters the limits are NaN. Source for clustering: Miller 2024,
+    https://arxiv.org/abs/2411.00640.
+    """
+    rows = np.atleast_2d(np.asarray(curves, float))
+    groups = _groups(clusters, len(rows))
+    if groups.max(initial=0) < 1:
+        return np.full(rows.shape[1], np.nan), np.full(rows.shape[1], np.nan)
+    alone = groups.max() + 1 == len(rows)
+    low, high = student(rows, level, clusters)
+    inside = np.all((rows >= 0) & (rows <= 1), axis=0)
+    binary = np.all((rows == 0) | (rows == 1), axis=0) & alone
+    if np.any(inside & ~binary):
+        low[inside & ~binary], high[inside & ~binary] = _scored(rows[:, inside & ~binary], groups, level)
+    if np.any(binary):
+        low[binary], high[binary] = share(rows[:, binary].sum(axis=0), len(rows), level)
+    return low, high
+
+
+def share(successes: ArrayLike, n: int, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Limits of a proportion: the middle of its Beta posterior under Beta(3/4, 3/4); 0 of n goes down to 0, n of n up to 1."""
+    from scipy.special import betaincinv
+
+    hits = np.asarray(successes, float)
+    if np.any(hits < 0) or np.any(hits > n) or n < 1:
+        raise InputError(
+            f"{hits.max(initial=0):g} successes of {n} trials is no proportion: give 0 <= successes <= trials, trials >= 1"
+        )
+    a, b = hits + PRIOR, n - hits + PRIOR
+    low, high = (betaincinv(a, b, end) for end in ((1 - level) / 2, (1 + level) / 2))
+    return np.where(hits == 0, 0.0, low), np.where(hits == n, 1.0, high)
+
+
+def student(curves: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None) -> tuple[Floats, Floats]:
+    """Limits by Student's t with one degree of freedom less than there are clusters: for values without bounds, such as tokens."""
+    rows = np.atleast_2d(np.asarray(curves, float))
+    groups = _groups(clusters, len(rows))
+    mean, error, freedom = rows.mean(axis=0), standard_error(rows, clusters), groups.max(initial=0)
+    half = _t(freedom, level) * error if freedom > 0 else np.full(mean.shape, np.nan)
+    return mean - half, mean + half
+
+
+def standard_error(curves: ArrayLike, clusters: ArrayLike | None = None) -> Floats:
+    """Of the mean over problems, (ks,): the spread of the clusters' sums about their sizes times the mean.
+
+    Clusters of one problem give sd / sqrt(n); problems that are all alike within clusters, that of as many problems as clusters.
+    NaN for one cluster.
+    """
+    rows = np.atleast_2d(np.asarray(curves, float))
+    sums, sizes = _sums(rows, _groups(clusters, len(rows)))
+    count = len(sums)
+    if count < 2:
+        return np.full(rows.shape[1], np.nan)
+    left = sums - sizes[:, None] * rows.mean(axis=0)
+    error: Floats = np.sqrt((left**2).sum(axis=0) * count / (count - 1)) / len(rows)
+    return error
+
+
+def paired_interval(
+    first: ArrayLike, second: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """Limits of the mean of `first - second` on the same problems, (problems, ks) each, by Student's t on the differences.
+
+    The problems' common difficulty cancels. Two methods differ where 0 lies outside. Where both are right or wrong and none of n
+    problems tells them apart, as many may differ as Wilson's interval of 0 of n says.
+    """
+    one, other = (np.atleast_2d(np.asarray(each, float)) for each in (first, second))
+    low, high = student(one - other, level, clusters)
+    binary = np.all(((one == 0) | (one == 1)) & (one == other), axis=0)
+    if len(one) > 1 and np.any(binary):
+        most = wilson(0, int(_groups(clusters, len(one)).max()) + 1, level)[1]
+        low[binary], high[binary] = -most, most
+    return low, high
+
+
+def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Limits of mean(first) / mean(second) over the same problems, (problems, ks) each, by Fieller's theorem with Student's t.
+
+    The ratios r at which mean(first - r second) is not told from 0. Unbounded (-inf, inf) where the second mean is not told from 0.
+    Source: Fieller 1954.
+    """
+    one, other = (np.atleast_2d(np.asarray(each, float)) for each in (first, second))
+    n = len(one)
+    if n < 2:
+        return np.full(one.shape[1], np.nan), np.full(one.shape[1], np.nan)
+    above, below, t2 = one.mean(axis=0), other.mean(axis=0), _t(n - 1, level) ** 2 / n
+    square = below**2 - t2 * other.var(axis=0, ddof=1)
+    middle = above * below - t2 * ((one - above) * (other - below)).sum(axis=0) / (n - 1)
+    rest = middle**2 - square * (above**2 - t2 * one.var(axis=0, ddof=1))
+    known = (square > 0) & (rest >= 0)
+    root, safe = np.sqrt(np.maximum(rest, 0)), np.where(known, square, 1.0)
+    return np.where(known, (middle - root) / safe, -np.inf), np.where(known, (middle + root) / safe, np.inf)
+
+
+def bootstrap(
+    curves: ArrayLike,
+    statistic: Callable[[Floats], ArrayLike] = lambda mean: mean,
+    level: float = 0.95,
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """Percentile limits of any `statistic` of the mean curve, (ks,), over resampled problems.
+
+    For what has no closed form, such as a law's constants. It covers about 92 % at 100 problems: of a mean, take `interval`.
+    """
+    rows = np.atleast_2d(np.asarray(curves, float))
+    values = np.array([statistic(mean) for mean in resampled(rows, resamples, seed)], float)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def resampled(curves: ArrayLike, resamples: int = 1_000, seed: int = 0) -> Floats:
+    """Mean curves of resampled problems, (resamples, ks): whole rows are drawn, so that all ks share a resample."""
+    rows = np.atleast_2d(np.asarray(curves, float))
+    counts = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
+    means: Floats = counts @ rows / len(rows)
+    return means
+
+
+def _scored(rows: Floats, groups: NDArray[np.intp], level: float) -> tuple[Floats, Floats]:
+    """Wilson's interval on the effective number of problems: (ks,) limits for scores within [0, 1]."""
+    sums, sizes = _sums(rows, groups)
+    count, n = len(sums), len(rows)
+    weight = DOUBT * n / count  # imagined clusters are of the average size
+    mean = (rows.sum(axis=0) + weight) / (n + 2 * weight)
+    spread = ((sums - sizes[:, None] * mean) ** 2).sum(axis=0) + weight * n / count * (mean**2 + (1 - mean) ** 2)
+    whole = count + 2 * DOUBT
+    error2 = spread * whole / (whole - 1) / (n + 2 * weight) ** 2
+    effective, t2 = mean * (1 - mean) / error2, _t(count - 1, level) ** 2
+    centre, scale = rows.mean(axis=0), 1 + t2 / effective
+    half = np.sqrt(t2 * (centre * (1 - centre) / effective + t2 / (4 * effective**2))) / scale
+    middle = (centre + t2 / (2 * effective)) / scale
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def _groups(clusters: ArrayLike | None, problems: int) -> NDArray[np.intp]:
+    """A number from 0 for each problem's cluster."""
+    if clusters is None:
+        return np.arange(problems)
+    labels = np.asarray(clusters)
+    if labels.shape != (problems,):
+        raise InputError(f"{problems} problems have {labels.shape} cluster labels: give one for each")
+    return np.unique(labels, return_inverse=True)[1].reshape(-1)
+
+
+def _sums(rows: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """The clusters' sums (clusters, ks) and sizes (clusters,)."""
+    if groups.size and groups.max() + 1 == len(rows):
+        return rows, np.ones(len(rows))
+    sums = np.zeros((int(groups.max(initial=-1)) + 1, rows.shape[1]))
+    np.add.at(sums, groups, rows)
+    return sums, np.bincount(groups).astype(float)
+
+
+def _t(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))
