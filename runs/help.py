@@ -19,6 +19,8 @@ COMMANDS = (
     "plan cost",
     "plan exchange",
     "plan fleet",
+    "processbench",
+    "contest",
     "serve",
     "models",
     "tasks",

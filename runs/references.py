@@ -1,14 +1,17 @@
-"""Every reference solution of the code tasks through the sandbox: python runs/references.py (PONDER_DATA or the hub)."""
+"""Every reference solution of the code tasks through the sandbox: python runs/references.py [TASK …] (PONDER_DATA or the hub)."""
 
 import asyncio
+import sys
 import time
 
 from ponder import tasks
 from ponder.types import Problem, Sample
 
+TASKS = ("humaneval", "humaneval-plus", "mbpp", "mbpp-sanitized", "mbpp-plus", "codecontests", "cruxeval-i")
+
 
 async def main() -> None:
-    for name in ("humaneval", "mbpp", "mbpp-sanitized", "codecontests"):
+    for name in sys.argv[1:] or TASKS:
         task = tasks.get(name)
         assert task.verifier is not None
         problems = [problem for split in task.splits for problem in task.load(split, None)]

@@ -98,7 +98,7 @@ def test_questions_alone_have_no_verifier(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("q.txt", "x", r"q\.txt` holds: its name must end in \.jsonl or \.csv"),
+        ("q.txt", "x", r"q\.txt` holds: its name must end in \.jsonl, \.json, \.csv"),
         ("q.jsonl", "", "has no questions; give rows with a column `question`, `prompt`"),
         ("q.jsonl", '{"question": "a"}\n{"question": ', r"q\.jsonl:2: not JSON: '\{\"question\":' .* one object a line"),
         ("q.jsonl", "[1, 2]", r"q\.jsonl:1: not a JSON object: '\[1, 2\]'"),

@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import demo, keys, lists, models, plan, report, scale, serve, solve, tune
+from ponder.cli import contest, demo, keys, lists, models, plan, processbench, report, scale, serve, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -32,6 +32,8 @@ for _command in (
     plan.plan,
     demo.demo,
     serve.serve,
+    processbench.processbench,
+    contest.contest,
     models.models,
     lists.tasks,
     lists.strategies,

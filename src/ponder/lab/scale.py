@@ -92,6 +92,7 @@ def _names(models: Sequence[Model]) -> list[str]:
 def _settings(task: Task, judge: Verifier | None, seen: Sequence[Sample]) -> dict[str, Any]:
     return {
         "temperature": task.temperature,
+        "top_p": task.top_p,
         "max_tokens": task.max_tokens,
         "verifier": judge.name if judge else None,
         "verifier_reads": judge.reads if judge else None,

@@ -87,6 +87,7 @@ async def tune(
         "samples": samples,
         "seed": seed,
         "temperature": task.temperature,
+        "top_p": task.top_p,
         "max_tokens": task.max_tokens,
         "tried": len(seen.entries),
     }

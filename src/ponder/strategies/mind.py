@@ -95,7 +95,8 @@ class Mind:
     async def _draw(self, question: str, count: int, role: str, parent: int | None) -> list[str]:
         task, earlier = self.problem.task, self.problem.messages[:-1]
         messages = (*(turn for turn in earlier if turn.role != "system"), Message("user", question))
-        request = Request(messages, max_tokens=task.max_tokens, temperature=task.temperature, seed=trace.current().seed)
+        settings = (task.max_tokens, task.temperature, task.top_p)
+        request = Request(messages, "", *settings, seed=trace.current().seed)
         replies = {}
         indices = dict.fromkeys(claim(self.model, request, count))
         async with aclosing(draws(self.model, request, indices, role=role, parent=parent)) as samples:

@@ -7,33 +7,53 @@ tasks: Registry[Task] = Registry(
     "task",
     "ponder.tasks",
     {
+        "aime24": "ponder.tasks.competitions:aime24",
+        "aime25": "ponder.tasks.competitions:aime25",
+        "amc23": "ponder.tasks.competitions:amc23",
+        "amc24": "ponder.tasks.competitions:amc24",
         "arc": "ponder.tasks.arc:arc",
         "arithmetic": "ponder.tasks.arithmetic:arithmetic_mixed",
         "arithmetic-4": "ponder.tasks.arithmetic:arithmetic_4",
         "arithmetic-8": "ponder.tasks.arithmetic:arithmetic_8",
         "arithmetic-12": "ponder.tasks.arithmetic:arithmetic_12",
         "arithmetic-16": "ponder.tasks.arithmetic:arithmetic_16",
+        "brumo25": "ponder.tasks.competitions:brumo25",
         "codecontests": "ponder.tasks.codecontests:codecontests",
         "countdown": "ponder.tasks.countdown:countdown_mixed",
         "countdown-3": "ponder.tasks.countdown:countdown_3",
         "countdown-4": "ponder.tasks.countdown:countdown_4",
         "countdown-5": "ponder.tasks.countdown:countdown_5",
         "crosswords": "ponder.tasks.crosswords:crosswords",
+        "cruxeval-i": "ponder.tasks.cruxeval:cruxeval_i",
+        "cruxeval-o": "ponder.tasks.cruxeval:cruxeval_o",
         "free": "ponder.tasks.free:free",
         "game24": "ponder.tasks.game24:game24",
         "gsm8k": "ponder.tasks.gsm8k:gsm8k",
+        "hmmt25": "ponder.tasks.competitions:hmmt25",
+        "hotpotqa": "ponder.tasks.hotpotqa:hotpotqa",
         "humaneval": "ponder.tasks.humaneval:humaneval",
+        "humaneval-plus": "ponder.tasks.evalplus:humaneval_plus",
         "ifeval": "ponder.tasks.ifeval:ifeval",
+        "leetcode": "ponder.tasks.leetcode:leetcode",
+        "math500": "ponder.tasks.competitions:math500",
         "mbpp": "ponder.tasks.mbpp:mbpp",
+        "mbpp-plus": "ponder.tasks.evalplus:mbpp_plus",
         "mbpp-sanitized": "ponder.tasks.mbpp:sanitized",
         "simpleqa": "ponder.tasks.simpleqa:simpleqa",
+        "simpleqa-verified": "ponder.tasks.simpleqa:verified",
         "simulated": "ponder.tasks.simulated:simulated",
+        "truthfulqa": "ponder.tasks.truthfulqa:truthfulqa",
     },
 )
 
 
 def get(name: str) -> Task:
-    """The task called `name`; raises InputError if there is none."""
+    """The task called `name`, or `reasoning-gym:FAMILY`; raises InputError if there is none."""
+    kind, colon, family = name.partition(":")
+    if colon and kind == "reasoning-gym":
+        from ponder.tasks import reasoning_gym
+
+        return reasoning_gym.family(family)
     return tasks.get(name)
 
 

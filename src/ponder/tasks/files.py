@@ -19,11 +19,16 @@ def local(relative: str) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def benchmark(relative: str, hub: str, config: str, split: str) -> list[dict[str, Any]]:
-    """A benchmark's rows: from the local file `relative`, else from the data set `hub`. Raises InputError if it is in neither."""
+def benchmark(relative: str, hub: str, config: str = "default", split: str = "test") -> list[dict[str, Any]]:
+    """A benchmark's rows: from the local file `relative`, else from the data set `hub`. Raises InputError if it is in neither.
+
+    A `hub` that is an address (`https://…`) is no data set, but where the file is to be had.
+    """
     path = local(relative)
     if path is not None:
         return [row for _, row in rows(path)]
+    if hub.startswith("https://"):
+        raise InputError(f"{relative} is not there: set PONDER_DATA to a folder that holds it; it is to be had at {hub}")
     try:
         from datasets import load_dataset
 
@@ -36,13 +41,15 @@ def benchmark(relative: str, hub: str, config: str, split: str) -> list[dict[str
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a `.jsonl` or `.csv` file, plain or `.gz`, each with its line number; blank lines are left out.
+    """The rows of a `.jsonl`, `.json` or `.csv` file, plain or `.gz`, each with its line number (in `.json` its place in the list).
+
+    Blank lines are left out.
 
     Raises InputError that names the file, the line, the value and the remedy.
     """
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if kind not in ("jsonl", "csv"):
-        raise InputError(f"cannot tell what `{path}` holds: its name must end in .jsonl or .csv, plain or .gz")
+    if kind not in _READERS:
+        raise InputError(f"cannot tell what `{path}` holds: its name must end in .{', .'.join(_READERS)}, plain or .gz")
     try:
         raw = gzip.decompress(path.read_bytes()) if path.name.lower().endswith(".gz") else path.read_bytes()
         text = raw.decode("utf-8-sig")
@@ -51,7 +58,17 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8") from error
     except (OSError, EOFError) as error:
         raise InputError(f"cannot read `{path}`: {error}; check the path given with --data") from error
-    yield from (_jsonl if kind == "jsonl" else _csv)(path, text)
+    yield from _READERS[kind](path, text)
+
+
+def _json(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}; if it holds one object a line, call it .jsonl") from error
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise InputError(f'{path}: not a JSON list of objects: {text.strip()[:60]!r}; write [{{"question": …, "answer": …}}, …]')
+    yield from enumerate(found, 1)
 
 
 def _jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -79,3 +96,6 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             yield reader.line_num, row
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num}: not CSV: {error}; check its quotes, or use .jsonl") from error
+
+
+_READERS = {"jsonl": _jsonl, "json": _json, "csv": _csv}

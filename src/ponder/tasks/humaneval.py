@@ -33,11 +33,11 @@ def _problem(row: dict[str, Any]) -> Problem:
         messages=(SYSTEM, Message("user", prompt)),
         task=humaneval,
         reference=prompt + row["canonical_solution"],
-        data={"tests": (Asserts(test),), "examples": tuple(_examples(prompt, entry)), "prompt": prompt, "entry": entry},
+        data={"tests": (Asserts(test),), "examples": tuple(examples(prompt, entry)), "prompt": prompt, "entry": entry},
     )
 
 
-def _examples(prompt: str, entry: str) -> Iterator[Asserts]:
+def examples(prompt: str, entry: str) -> Iterator[Asserts]:
     """What the docstring shows of the function, as tests: `>>> f(2)` above its value, or `f(2) == 4`, also with ->, => or returns.
 
     Right or wrong, they are what the prompt says; those whose value is no Python literal are left out.
@@ -71,7 +71,7 @@ def _is_literal(text: str) -> bool:
     return True
 
 
-def _extract(problem: Problem, text: str) -> str | None:
+def extract(problem: Problem, text: str) -> str | None:
     """The whole program: a block or text that defines the function, after the prompt's imports; else the prompt continued.
 
     A continuation ends where the published evaluation would have stopped drawing.
@@ -96,7 +96,7 @@ humaneval = Task(
     name="humaneval",
     about="Python functions, written after signature and docstring",
     load=_load,
-    extract=_extract,
+    extract=extract,
     canonical=normal,
     verifier=code,
     source="https://github.com/openai/human-eval",

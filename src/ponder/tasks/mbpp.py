@@ -3,24 +3,19 @@
 `mbpp-sanitized` holds the 427 whose descriptions its authors corrected, 257 of them in `test`.
 """
 
-import builtins
-import gzip
-import json
 import re
 from dataclasses import replace
 from typing import Any
 
 from ponder.errors import InputError
 from ponder.tasks import files
-from ponder.tasks.programs import fenced, normal
+from ponder.tasks.programs import fenced, hidden, normal
 from ponder.types import Message, Problem, Task
 from ponder.verifiers.code import Code
 from ponder.verifiers.sandbox import Asserts, Limits
 
 SPLITS = {"test": range(11, 511), "prompt": range(1, 11), "validation": range(511, 601), "train": range(601, 975)}
 """Task numbers by split (Austin et al. 2021, section 2.1)."""
-
-SANITIZED = "bench_code/sanitized-mbpp.json.gz"
 
 _ENDED = re.compile(r"\[BEGIN\]\r?\n?|\[DONE\]")
 
@@ -33,9 +28,7 @@ def _load(split: str, limit: int | None) -> list[Problem]:
 
 def _load_sanitized(split: str, limit: int | None) -> list[Problem]:
     _check(split, sanitized)
-    path = files.local(SANITIZED)
-    hub = (SANITIZED, "google-research-datasets/mbpp", "sanitized", split)
-    rows = json.loads(gzip.decompress(path.read_bytes())) if path else files.benchmark(*hub)
+    rows = files.benchmark("bench_code/sanitized-mbpp.json.gz", "google-research-datasets/mbpp", "sanitized", split)
     return [_problem(row, sanitized) for row in rows if row["task_id"] in SPLITS[split]][:limit]
 
 
@@ -46,7 +39,7 @@ def _check(split: str, task: Task) -> None:
 
 def _problem(row: dict[str, Any], task: Task) -> Problem:
     """A row of either set; in the sanitized one the description is the `prompt`, and tests may need imports."""
-    hides = tuple(name for name in re.findall(r"^def (\w+)", row["code"], re.MULTILINE) if hasattr(builtins, name))
+    hides = hidden(row["code"])
     tests = tuple(Asserts("\n".join([*row.get("test_imports", ()), test]), hides) for test in row["test_list"])
     text = row["text"] if "text" in row else row["prompt"]
     question = f"You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n"

@@ -20,6 +20,11 @@ def defines(program: str, name: str) -> bool:
     )
 
 
+def hidden(program: str) -> tuple[str, ...]:
+    """The builtins that the program defines anew as functions of its own."""
+    return tuple(name for name in re.findall(r"^def (\w+)", program, re.MULTILINE) if hasattr(builtins, name))
+
+
 def fenced(text: str, name: str | None) -> str | None:
     """The last block between ``` fences that defines `name`, else the last one; None if there is no block."""
     blocks = [block for block in _FENCED.findall(text) if block.strip()]

@@ -28,20 +28,25 @@ SECONDS_TO_START = 120.0
 _RATIO = re.compile(r"-?[0-9]{1,400}(?:/[1-9][0-9]{0,399})?")
 
 
+EQUIVALENCE = Path(__file__).with_name("equivalence.py")
+
+
 class Worker:
     """One process that compares, started when it is first needed; `seconds` is the wall-clock limit of a comparison.
 
-    Requests wait for each other in a thread of their own, so that any event loop, or several, may ask.
+    It runs `script`, which gets twice that limit as its argument, writes an empty line when it is ready, and answers each JSON line
+    `[reference, answer]` with one: a number or truth value, or a text that says what failed. Requests wait for each other in a
+    thread of their own, so that any event loop, or several, may ask.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, script: Path = EQUIVALENCE) -> None:
+        self.seconds, self.script = seconds, script
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ponder-math")
         self._process: subprocess.Popen[str] | None = None
         self._end: Callable[[], object] = lambda: None
 
     async def compare(self, reference: str, answer: str) -> Score:
-        """1 if equal, 0 if not, None if math-verify fails or does not decide in time. Raises VerifierError if it can't start."""
+        """1 if equal, 0 if not, None if it fails or does not decide in time. Raises VerifierError if it can't start."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._compare, reference, answer)
 
     def close(self) -> None:
@@ -53,20 +58,20 @@ class Worker:
         reply = _exchange(process, json.dumps([reference, answer]), self.seconds)
         if reply is None:
             self.close()
-            return Score(None, error=f"math-verify did not decide within {self.seconds:g} s or {answer[:60]!r} crashed it")
+            return Score(None, error=f"no verdict within {self.seconds:g} s, or {answer[:60]!r} crashed `{self.script.stem}`")
         verdict = json.loads(reply)
         return Score(None, error=verdict) if isinstance(verdict, str) else Score(float(verdict))
 
     def _start(self) -> subprocess.Popen[str]:
         self.close()
-        command = [sys.executable, "-P", str(Path(__file__).with_name("equivalence.py")), str(2 * self.seconds)]
+        command = [sys.executable, "-P", str(self.script), str(2 * self.seconds)]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="ascii"
         )
         self._process, self._end = process, weakref.finalize(self, _stop, process)
         if _exchange(process, None, SECONDS_TO_START) is None:
             self.close()
-            raise VerifierError(f"the math-verify process did not start; see why with: {' '.join(command)}")
+            raise VerifierError(f"the process `{self.script.stem}` did not start; see why with: {' '.join(command)}")
         return process
 
 
