@@ -231,7 +231,7 @@ def test_a_leader_is_named_only_where_it_is_clear() -> None:
 
 
 def test_laws_that_the_data_cannot_tell_apart_are_warned_of() -> None:
-    shared = {"strategy": "vote", "quantity": "selected", "error": 0.01}
+    shared = {"strategy": "vote", "label": "vote", "quantity": "selected", "error": 0.01}
     power = shared | {"law": "exponentiated-power", "a": -1.5, "b": -0.25, "heldout_error": 0.011}
     line = shared | {"law": "log-linear", "a": 0.2, "b": 0.1, "heldout_error": 0.012}
     (said,) = warnings([power, line], 4096)

@@ -13,7 +13,7 @@ from typing import Any
 from ponder.errors import InputError, MissingExtra
 from ponder.lab.charts import labels
 from ponder.lab.report.frontier import by_axis
-from ponder.lab.report.laws import FORMULAS, chosen, name, predict
+from ponder.lab.report.laws import chosen, formula, named, predict
 from ponder.lab.report.section import amount, number, percent, span
 from ponder.lab.report.summary import best, sentences
 from ponder.lab.spend import AXES as COSTS
@@ -71,7 +71,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     parts += ["\n".join(f"- {_plain(sentence)}" for sentence in sentences(result)), "## Points", _points(result)]
     for axis, one in by_axis(result).items():
         parts += [f"## Frontier in {axis}", _frontier(labels(result), one["points"], axis)]
-    if laws := chosen(result.get("fits") or []):
+    if laws := chosen(named(result)):
         parts += ["## Laws", _laws(laws, 16 * max(point["n"] for curve in result["curves"] for point in curve["points"]))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -101,10 +101,7 @@ def _frontier(names: Sequence[str], points: Sequence[Mapping[str, Any]], axis: s
 
 
 def _laws(fits: Sequence[Mapping[str, Any]], far: int) -> str:
-    body = [
-        [name(one), FORMULAS.get(one["law"], one["law"]), *(number(one.get(each), 3) for each in "ab"), *_reach(one, far)]
-        for one in fits
-    ]
+    body = [[one["label"], formula(one), *(number(one.get(each), 3) for each in "ab"), *_reach(one, far)] for one in fits]
     return _table(["line", "law", "a", "b", "held-out error", f"at {far:,}"], body)
 
 

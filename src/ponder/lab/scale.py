@@ -187,10 +187,17 @@ def _ranking(curves: Sequence[Curve]) -> list[dict[str, Any]]:
 
 
 def _fits(curves: Sequence[Curve]) -> list[dict[str, Any]]:
-    """Laws for the oracle of the longest curve and for what each strategy selected, or the reason why there is none."""
-    longest = max(curves, key=lambda curve: len(curve.ns))
-    rows = laws.table("any", "oracle", longest.ns, longest.oracle, laws.COVERAGE)
-    for curve in curves:
-        if len(curve.ns) > 1:
-            rows += laws.table(curve.strategy, "selected", curve.ns, curve.selected, laws.SELECTED)
+    """Laws for the oracle of each model's longest curve and for what each strategy selected, or the reason why there is none."""
+    models, rows = list(dict.fromkeys(curve.model for curve in curves)), list[dict[str, Any]]()
+    for model in models:
+        own = [(number, curve) for number, curve in enumerate(curves) if curve.model == model]
+        longest, named = (
+            max((curve for _, curve in own), key=lambda curve: len(curve.ns)),
+            {"model": model} if len(models) > 1 else {},
+        )
+        rows += [row | named for row in laws.table("any", "oracle", longest.ns, longest.oracle, laws.COVERAGE)]
+        for number, curve in own:
+            if len(curve.ns) > 1:
+                made = laws.table(curve.strategy, "selected", curve.ns, curve.selected, laws.SELECTED)
+                rows += [row | named | {"curve": number} for row in made]
     return rows

@@ -60,8 +60,8 @@ def html(result: Mapping[str, Any], traces: Sequence[Mapping[str, Any]] = ()) ->
     charts = {chart.name: chart.spec for part in parts for chart in part.charts}
     settings = {"task": result["task"], "model": result["model"], "problems": result["problems"], **result.get("settings", {})}
     return Template(_file("page.html")).substitute(
-        title=f"{text(result['task'])}: accuracy against compute",
-        subtitle=f"{text(result['model'])} · {result['problems']:,} problems",
+        title=text(result["task"]) + (": accuracy against compute" if result["curves"] else ""),
+        subtitle=text(result["model"]) + (f" · {result['problems']:,} problems" if result["curves"] else ""),
         style=_file("page.css"),
         summary="".join(f"<li>{text(sentence)}</li>" for sentence in summary.sentences(result)),
         facts="".join(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ponder.lab.charts import AXES, NEUTRAL, labels, lines, palette, styled
+from ponder.lab.charts import AXES, NEUTRAL, labels, palette, styled
 from ponder.lab.laws import LAWS, Fit
 from ponder.lab.report.section import Chart, Section, number, percent, span, text
 
@@ -25,7 +25,7 @@ HEADS = ("line", "quantity", "law", "a", "b", "limit", "mean error", "held-out e
 
 
 def section(result: Mapping[str, Any]) -> Section | None:
-    fits = list(result.get("fits") or [])
+    fits = named(result)
     sizes = [point["n"] for curve in result["curves"] for point in curve["points"]]
     if not fits or not sizes:
         return None
@@ -44,6 +44,23 @@ def section(result: Mapping[str, Any]) -> Section | None:
     return Section("laws", "Laws and ceilings", about, charts, ((*HEADS, f"at {far:,}"), rows), body)
 
 
+def named(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The result's fits, each with the `label` of its line."""
+    names = labels(result)
+    first = {curve["strategy"]: label for label, curve in reversed(list(zip(names, result["curves"], strict=True)))}
+    found = []
+    for one in result.get("fits") or []:
+        strategy = str(one["strategy"])
+        label = names[one["curve"]] if "curve" in one else first.get(strategy, strategy)
+        oracle = "oracle: any of n" + (f" · {one['model']}" if one.get("model") else "")
+        found.append(dict(one) | {"label": oracle if one["quantity"] == "oracle" else label})
+    return found
+
+
+def formula(found: Mapping[str, Any]) -> str:
+    return FORMULAS.get(str(found.get("law")), str(found.get("law")))
+
+
 def law(found: Mapping[str, Any]) -> Fit:
     """The fit that an entry of `fits` holds."""
     return Fit(**{one.name: found[one.name] for one in fields(Fit) if one.name in found})
@@ -56,25 +73,20 @@ def predict(found: Mapping[str, Any], k: float) -> float | None:
 
 def chosen(fits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Of each line the law marked as chosen, else that with the least held-out error, else with the least error."""
-    best = dict[tuple[str, str, str], Mapping[str, Any]]()
+    best = dict[tuple[str, str], Mapping[str, Any]]()
     for found in fits:
         if predict(found, 1) is not None:
             best[_line(found)] = min(best.get(_line(found), found), found, key=_rank)
     return list(best.values())
 
 
-def _line(found: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(found["strategy"]), str(found["quantity"]), str(found.get("model"))
+def _line(found: Mapping[str, Any]) -> tuple[str, str]:
+    return found["label"], str(found["quantity"])
 
 
 def _rank(found: Mapping[str, Any]) -> tuple[bool, float, float]:
     held, error = found.get("heldout_error"), found.get("error")
     return not found.get("chosen"), 1.0 if held is None else held, 1.0 if error is None else error
-
-
-def name(found: Mapping[str, Any]) -> str:
-    line = "oracle: any of n" if found["quantity"] == "oracle" else str(found["strategy"])
-    return f"{line} · {found['model']}" if found.get("model") else line
 
 
 def warnings(fits: Sequence[Mapping[str, Any]], far: int) -> list[str]:
@@ -93,16 +105,16 @@ def _parting(best: Mapping[str, Any], other: Mapping[str, Any], far: int) -> str
         return ""
     laws, errors = f"{text(best['law'])} from {text(other['law'])}", f"{percent(near, 2)} and {percent(off, 2)}"
     return (
-        f"{text(name(best))}: the data hardly tell {laws} (held-out errors {errors}), yet at {far:,} samples they predict "
+        f"{text(best['label'])}: the data hardly tell {laws} (held-out errors {errors}), yet at {far:,} samples they predict "
         f"{percent(ours)} and {percent(theirs)}{', which no accuracy can be' if theirs > 1 else ''}."
     )
 
 
 def _said(fits: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the fitting itself has warned of, once each, and which lines have stopped to grow."""
-    said = dict.fromkeys(f"{name(found)}: {found['warning']}." for found in fits if found.get("warning"))
+    said = dict.fromkeys(f"{found['label']}: {found['warning']}." for found in fits if found.get("warning"))
     grown = dict.fromkeys(
-        f"{name(found)} has {'stopped growing' if found['growth'] == 'stopped' else 'begun to fall'}: the last doubling gained "
+        f"{found['label']} has {'stopped growing' if found['growth'] == 'stopped' else 'begun to fall'}: the last doubling gained "
         f"{span(found.get('gain'))}."
         for found in fits
         if found.get("growth") in ("stopped", "falling") and found.get("gain")
@@ -116,7 +128,7 @@ def _gain(found: Mapping[str, Any]) -> str:
 
 
 def _row(found: Mapping[str, Any], far: int) -> list[str]:
-    start = [text(name(found)), text(found["quantity"]), text(FORMULAS.get(str(found.get("law")), found.get("law")))]
+    start = [text(found["label"]), text(found["quantity"]), text(formula(found))]
     if found.get("a") is None:
         return [*start, f'<span class="reason">{text(found.get("reason"))}</span>', *[""] * 5]
     limit = percent(found.get("limit")) + (f" ({span(found['limit_interval'])})" if found.get("limit_interval") else "")
@@ -132,33 +144,25 @@ def _row(found: Mapping[str, Any], far: int) -> list[str]:
 
 def _alt(best: Sequence[Mapping[str, Any]], far: int) -> str:
     return f"Measured points and fitted laws. At {far:,} samples they predict: " + "; ".join(
-        f"{name(found)} {percent(predict(found, far))}" for found in best
+        f"{found['label']} {percent(predict(found, far))}" for found in best
     )
 
 
 def _spec(result: Mapping[str, Any], best: Sequence[Mapping[str, Any]], most: int, far: int) -> dict[str, Any]:
     import altair as alt
 
-    colours = {name_: mark.colour for name_, mark in palette(result).items()}
+    colours = {label: mark.colour for label, mark in palette(result).items()}
     grid = [most * FAR / 2 ** (step / 4) for step in range(4 * (far.bit_length() + 1)) if far / 2 ** (step / 4) >= 1]
     drawn = [
-        {"line": name(found), "n": k, "value": value, "part": "fitted" if k <= most else "predicted"}
+        {"line": found["label"], "n": k, "value": value, "part": "fitted" if k <= most else "predicted"}
         for found in best
         for k in sorted({*grid, float(most)})
         if (value := predict(found, k)) is not None and value <= 1
     ]
     drawn += [dict(row, part="predicted") for row in drawn if row["n"] == most]
-    wanted = {name(found) for found in best}
-    known = {label: name(curve | {"quantity": ""}) for label, curve in zip(labels(result), result["curves"], strict=True)}
-    points = [
-        {"line": known.get(line.name, line.name), "n": point.n, "value": point.value}
-        for line in lines(result)
-        for point in line.points
-        if line.role != "mean" and (known.get(line.name) in wanted or line.name in wanted)
-    ]
-    domain = sorted(wanted)
-    first = {strategy: label for label, strategy in reversed(known.items())}
-    colour = alt.Color("line:N").scale(domain=domain, range=[colours.get(first.get(one, one), NEUTRAL) for one in domain])
+    points = [{"line": found["label"], "n": n, "value": value} for found in best for n, value in _measured(result, found)]
+    domain = [found["label"] for found in best]
+    colour = alt.Color("line:N").scale(domain=domain, range=[colours.get(label, NEUTRAL) for label in domain])
     base = alt.Chart(alt.InlineData(values=drawn)).encode(
         x=alt.X("n:Q").scale(type="log", base=2, nice=False, padding=12).axis(title=AXES["n"], format=",d", tickCount=8),
         y=alt.Y("value:Q").scale(zero=True).axis(title="problems solved", format="%"),
@@ -171,3 +175,12 @@ def _spec(result: Mapping[str, Any], best: Sequence[Mapping[str, Any]], most: in
     seen = dots.encode(x="n:Q", y="value:Q", color=colour, tooltip=["line:N", "n:Q", alt.Tooltip("value:Q", format=".1%")])
     chart = alt.layer(rule, base.mark_line(strokeWidth=2), seen).properties(width="container", height=330)
     return styled(chart).to_dict()
+
+
+def _measured(result: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """The points that a law was fitted to: a strategy's, or the oracle's of the longest curve of its model."""
+    curves = [curve for curve in result["curves"] if curve.get("model") == found.get("model")]
+    if found["quantity"] != "oracle":
+        curves = [curve for label, curve in zip(labels(result), result["curves"], strict=True) if label == found["label"]]
+    points: Sequence[Mapping[str, Any]] = max((curve["points"] for curve in curves), key=len, default=[])
+    return [(point["n"], point[found["quantity"]]) for point in points if point.get(found["quantity"]) is not None]

@@ -8,10 +8,11 @@ from typing import Any
 from ponder.lab.charts import labels
 from ponder.lab.report.section import Section, number, text
 
+CHOSEN = "Of each strategy the hardest problem that it solved and the easiest that it did not. "
 ABOUT = (
-    "Of each strategy the hardest problem that it solved and the easiest that it did not. A dot is a draw, or a step, right"
-    " of what it goes on from; its size grows with the draws below it, its shade with the verifier's score (hollow: not "
-    "judged); green marks the way to the returned answer, a cross what was pruned or failed. Choose a dot to read its text."
+    "A dot is a draw, or a step, right of what it goes on from; its size grows with the draws below it, its shade with the "
+    "verifier's score (hollow: not judged); green marks the way to the returned answer, a cross what was pruned or failed. "
+    "Choose a dot to read its text."
 )
 ROW, COLUMN, MARGIN = 15, 58, 14
 ROOM = 1_100_000
@@ -31,7 +32,8 @@ def section(result: Mapping[str, Any], traces: Sequence[Mapping[str, Any]] = ())
             room -= len(made)
     left = len(found) - len(parts)
     note = f'<p class="soft">{left} more would make this page too large; open one with --trace.</p>' if left else ""
-    return Section("trees", "Searches", ABOUT, body="".join(parts) + note) if any(parts) else None
+    about = CHOSEN + ABOUT if result["curves"] else ABOUT
+    return Section("trees", "Searches", about, body="".join(parts) + note) if any(parts) else None
 
 
 def _example(at: int, name: str, example: Mapping[str, Any]) -> str:
