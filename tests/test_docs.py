@@ -33,11 +33,12 @@ def test_every_strategy_has_its_paper_its_file_and_its_run():
             assert strategy.run.__module__.replace(".", "/").removeprefix("ponder/") in row
 
 
-def test_every_closed_form_names_tests_that_exist():
-    named = re.findall(r"`(test_\w+\.py)::(\w+)`", (ROOT / "docs" / "checks.md").read_text())
+@pytest.mark.parametrize("page", ["checks.md", "recorded.md"])
+def test_every_closed_form_and_every_recorded_figure_names_tests_that_exist(page):
+    named = re.findall(r"`(test_\w+\.py)::(\w+)`", (ROOT / "docs" / page).read_text())
     assert named
     for file, test in named:
-        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"docs/checks.md: {file} has no {test}"
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"docs/{page}: {file} has no {test}"
 
 
 def test_the_page_of_the_command_line_is_what_the_program_says():
