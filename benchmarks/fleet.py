@@ -2,11 +2,11 @@
 
     python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.35,.5,.65] [--seconds 8] [--rounds 5] [--json FILE]
 
-What is fitted: the seconds of a step at some widths, from solves of one draw that are kept under way; and how strategies fan out,
-recorded while nothing else runs. What is predicted: Poisson streams of mixed strategies through `ponder.solve`, at parts of the
-highest measured rate, of other problems. Calibrations and loads take turns, because a shared machine changes its speed: a step's
-shape is the median of all calibrations, and its level for a load that of the calibrations before and behind it. The simulation is
-given when queries arrive and of which kind they are, not what they drew.
+What is fitted: the seconds of a step at some widths, from streams that are kept in flight; those that a solve takes itself, from
+solves of one token; and how strategies fan out, recorded while nothing else runs. What is predicted: Poisson streams of mixed
+strategies through `ponder.solve`, at parts of the highest measured rate, of other problems. Calibrations and loads take turns,
+because a shared machine changes its speed: a step's shape is the mean of all calibrations, and its level for a load that of the
+calibrations before and behind it. The simulation is given when queries arrive and of which kind they are, not what they drew.
 """
 
 import argparse
@@ -14,9 +14,9 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from ponder import tasks
 from ponder.cost import fleet
 from ponder.cost.arrivals import poisson
 from ponder.cost.fanout import Fanout
-from ponder.cost.server import of_widths
-from ponder.lab.fanout import Watched, recorded
+from ponder.cost.server import Server, of_widths
+from ponder.lab.fanout import recorded
 from ponder.models.catalog import opened
 from ponder.solve import solve
-from ponder.types import Chunk, Model, Problem, Request
+from ponder.strategies.draw import ask
+from ponder.types import Model, Problem
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 SEEDS = 10
@@ -60,47 +61,65 @@ def problems(kind: Kind, split: int) -> list[Problem]:
     return tasks.get(kind.task).load("test", 200)[split::2]
 
 
-@dataclass(eq=False)
-class Counted(Watched):
-    """A model that counts tokens as they come."""
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of a step at each width, and those that beginning and ending a solve takes from all others."""
 
-    tokens: int = 0
+    steps: list[float]
+    solve: float
 
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(self.model.stream(request)) as chunks:
-            async for chunk in chunks:
-                self.tokens += len(chunk.token_ids)
-                yield chunk
+    @classmethod
+    def middle(cls, speeds: Sequence["Speed"]) -> "Speed":
+        """The geometric means."""
+        rows = np.exp(np.mean(np.log([[*one.steps, one.solve] for one in speeds]), axis=0)).tolist()
+        return cls(rows[:-1], rows[-1])
+
+    @property
+    def server(self) -> Server:
+        return of_widths(WIDTHS, self.steps, each=self.solve, batch=64)
 
 
-async def rate(model: Model, asked: Sequence[Problem], width: int, seconds: float, numbers: Iterator[int]) -> float:
-    """Tokens a second while `width` solves of one draw are under way, after a tenth of a second that fills the batch."""
-    counted = Counted(model)
+async def busy(working: Callable[[int], Coroutine[Any, Any, None]], width: int, seconds: float, numbers: Iterator[int]) -> float:
+    """What `width` workers get done a second, after a tenth of a second that fills the batch; `working` adds to a tally."""
 
     async def worker() -> None:
         for number in numbers:
-            await solve(asked[number % len(asked)], model=counted, strategy="direct", seed=number)
+            await working(number)
 
     running = [asyncio.create_task(worker()) for _ in range(width)]
     await asyncio.sleep(0.1)
-    began, before = time.perf_counter(), counted.tokens
+    began, before = time.perf_counter(), TALLY.total()
     await asyncio.sleep(seconds)
-    found = (counted.tokens - before) / (time.perf_counter() - began)
+    found = (TALLY.total() - before) / (time.perf_counter() - began)
     for one in running:
         one.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     return found
 
 
-async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numbers: Iterator[int]) -> list[float]:
-    """Seconds of a step at each width."""
-    return [width / await rate(model, asked, width, seconds, numbers) for width in WIDTHS]
+TALLY: Counter[str] = Counter()
+
+
+async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numbers: Iterator[int]) -> Speed:
+    """Steps from bare streams that are kept in flight, a solve's own time from solves of one token."""
+
+    async def stream(number: int) -> None:
+        async for chunk in model.stream(replace(ask(asked[number % len(asked)]), seed=number)):
+            TALLY["tokens"] += len(chunk.token_ids)
+
+    async def brief(number: int) -> None:
+        await solve(asked[number % len(asked)], model=model, strategy="direct", seed=number, max_tokens=1)
+        TALLY["solves"] += 1
+
+    steps = [width / await busy(stream, width, seconds, numbers) for width in WIDTHS]
+    each = 1 / await busy(brief, 16, seconds, numbers) - steps[WIDTHS.index(16)] / 16
+    return Speed(steps, max(each, 1e-6))
 
 
 @dataclass(frozen=True)
 class Load:
     """One run: when queries came and of which kind; measured latencies, tokens, the time of the last end; the
-    mean steps of the calibrations around it."""
+    mean speed of the calibrations around it."""
 
     part: float
     times: np.ndarray
@@ -108,7 +127,7 @@ class Load:
     latency: np.ndarray
     tokens: int
     end: float
-    steps: list[float]
+    speed: Speed
 
 
 async def serve(
@@ -127,48 +146,45 @@ async def serve(
     return [latency for latency, _ in done], sum(tokens for _, tokens in done), time.perf_counter() - began
 
 
-def predicted(load: Load, library: list[list[Fanout]], steps: list[float], seed: int) -> fleet.Outcome:
-    """The same arrivals, simulated."""
-    level = float(np.exp(np.mean(np.log(np.array(load.steps) / steps))))
-    steps = [one * level for one in steps]
-    return fleet.simulate(load.times, load.kinds, library, of_widths(WIDTHS, steps, batch=64), seed=seed)
+def predicted(load: Load, library: list[list[Fanout]], usual: Speed, seed: int) -> fleet.Outcome:
+    """The same arrivals, simulated: the run's usual steps, at the level of the calibrations around the load."""
+    level = float(np.exp(np.mean(np.log(np.array(load.speed.steps) / usual.steps))))
+    speed = Speed([one * level for one in usual.steps], usual.solve * level)
+    return fleet.simulate(load.times, load.kinds, library, speed.server, seed=seed)
 
 
-async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]], list[float]]:
-    rng, numbers, parts = (
-        np.random.default_rng(options.seed),
-        itertools.count(10**6),
-        [float(one) for one in options.loads.split(",")],
-    )
-    loads: list[Load] = []
+async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]], Speed]:
+    rng, numbers = np.random.default_rng(options.seed), itertools.count(10**6)
+    parts, loads = [float(one) for one in options.loads.split(",")], list[Load]()
     async with opened(options.model) as model:
         known, fresh = ([problems(kind, split) for kind in MIX] for split in (0, 1))
         mixed = [one for kind in known for one in kind[:20]]
-        await rate(model, mixed, 16, 1.0, numbers)
+        await calibrate(model, mixed, options.calibration, numbers)  # warms both sides
         library = [await recorded(known[place][:40], model, strategy=kind.strategy) for place, kind in enumerate(MIX)]
         mean = sum(
             kind.share * np.mean([sum(draw.tokens for draw in one) for one in library[place]]) for place, kind in enumerate(MIX)
         )
-        steps = await calibrate(model, mixed, options.calibration, numbers)
-        calibrations = [steps]
+        speeds = [await calibrate(model, mixed, options.calibration, numbers)]
         for part in parts * options.rounds:
-            times = poisson(part * WIDTHS[-1] / steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
+            times = poisson(part * WIDTHS[-1] / speeds[-1].steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
             kinds = rng.choice(len(MIX), len(times), p=[kind.share for kind in MIX])
             latency, tokens, end = await serve(model, times.tolist(), kinds.tolist(), fresh)
-            before, steps = steps, await calibrate(model, mixed, options.calibration, numbers)
-            around = [(one + other) / 2 for one, other in zip(before, steps, strict=True)]
-            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, around))
-            calibrations.append(steps)
-            shown = " ".join(f"{1e3 * one:.2f}" for one in steps)
+            speeds.append(await calibrate(model, mixed, options.calibration, numbers))
+            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, Speed.middle(speeds[-2:])))
+            shown = " ".join(f"{1e3 * one:.2f}" for one in speeds[-1].steps)
             p95 = np.quantile(latency, 0.95)
-            print(f"load {part}: {len(times)} queries, p95 {p95:.2f} s, {tokens / end:.0f} tokens/s; steps {shown} ms", flush=True)
-    return loads, library, np.median(calibrations, axis=0).tolist()
+            print(
+                f"load {part}: {len(times)} queries, p95 {p95:.2f} s, {tokens / end:.0f} tokens/s; "
+                f"steps {shown} ms, a solve {1e3 * speeds[-1].solve:.2f} ms",
+                flush=True,
+            )
+    return loads, library, Speed.middle(speeds)
 
 
-def compare(loads: list[Load], library: list[list[Fanout]], steps: list[float], part: float) -> dict[str, Any]:
+def compare(loads: list[Load], library: list[list[Fanout]], usual: Speed, part: float) -> dict[str, Any]:
     """Predicted and measured figures of all runs at one load."""
     runs = [one for one in loads if one.part == part]
-    simulated = [[predicted(one, library, steps, seed) for seed in range(SEEDS)] for one in runs]
+    simulated = [[predicted(one, library, usual, seed) for seed in range(SEEDS)] for one in runs]
     measured = np.concatenate([one.latency for one in runs])
     guessed = np.concatenate([outcome.latency for row in simulated for outcome in row])
     rates = sum(one.tokens for one in runs) / sum(one.end for one in runs)
@@ -192,13 +208,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    loads, library, steps = asyncio.run(measure(options))
-    print("steps", " ".join(f"{1e3 * one:.2f}" for one in steps), "ms")
-    rows = [compare(loads, library, steps, part) for part in dict.fromkeys(one.part for one in loads)]
+    loads, library, usual = asyncio.run(measure(options))
+    print("steps", " ".join(f"{1e3 * one:.2f}" for one in usual.steps), f"ms, a solve {1e3 * usual.solve:.2f} ms")
+    rows = [compare(loads, library, usual, part) for part in dict.fromkeys(one.part for one in loads)]
     for row in rows:
         print(" | ".join(f"{name} {value:.3g}" for name, value in row.items()))
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "steps": steps, "loads": loads, "library": library}, default=_plain))
+        options.json.write_text(json.dumps({"rows": rows, "usual": usual, "loads": loads, "library": library}, default=_plain))
 
 
 def _plain(value: Any) -> Any:
