@@ -219,6 +219,9 @@ def test_a_search_stays_alive_and_a_late_one_ends_with_its_best_answer():
         _, timed = await gateway.chat(model="slow:direct", ponder={"budget": {"seconds": 0.1}})
         assert (timed["choices"][0]["finish_reason"], timed["ponder"]["stopped"]) == ("length", "budget")
         assert timed["choices"][0]["message"]["content"].startswith("step 1")
+        _, three = await gateway.chat(model="slow:direct", n=3, ponder={"budget": {"seconds": 0.1}})
+        assert [one["finish_reason"] for one in three["choices"]] == ["length"] * 3
+        assert three["ponder"]["limit"] == "seconds"
         status, never = await gateway.chat(model="stuck:direct")
         assert (status, never["error"]["code"]) == (504, "timeout")
 

@@ -129,7 +129,7 @@ async def chunks(plan: Plan, updates: AsyncGenerator[Update, None], usage: bool,
 
 def finish(plan: Plan, reply: Reply) -> str:
     """Why an answer ends: `length` where its own draw, or the search for it, came to a limit of the client's or the server's."""
-    if reply.answer.stopped != "done" and not plan.soft:
+    if reply.limit is not None and not (plan.soft and reply.limit == "tokens"):
         return "length"
     if reply.sample.finish_reason in ("length", "cancelled"):
         return "length"
@@ -139,7 +139,13 @@ def finish(plan: Plan, reply: Reply) -> str:
 def extension(plan: Plan, ended: Ended) -> dict[str, Any]:
     """The `ponder` object of an answer: what ran, why it stopped, what it cost, and the name of its trace."""
     parameters = {name: value for name, value in plan.parameters.items() if name != "policy"}
-    ran = {"strategy": plan.strategy.name, "parameters": parameters, "stopped": ended.stopped, "trace": plan.id}
+    ran = {
+        "strategy": plan.strategy.name,
+        "parameters": parameters,
+        "stopped": ended.stopped,
+        "limit": ended.limit,
+        "trace": plan.id,
+    }
     return ran | {"model": plan.model.name, "answers": [one.answer.answer for one in ended.replies]} | ended.bill.ours()
 
 

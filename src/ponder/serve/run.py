@@ -45,12 +45,14 @@ class Said:
 class Reply:
     """One finished answer: the chosen sample, whose text is the answer's, and what the solve said of it.
 
-    `refusal`: no candidate had the format that was asked for, and none is shown.
+    `refusal`: no candidate had the format that was asked for, and none is shown. `limit` is the kind of the limit that has ended
+    the search, if one has.
     """
 
     sample: Sample
     answer: Answer
     refusal: str = ""
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Ended:
     @property
     def stopped(self) -> str:
         return next((one.answer.stopped for one in self.replies if one.answer.stopped != "done"), "done")
+
+    @property
+    def limit(self) -> str | None:
+        """The kind of the limit that has ended it, if one has: tokens, usd, seconds or calls."""
+        return next((one.limit for one in self.replies if one.limit is not None), None)
 
 
 Update = Told | Said | Ended
@@ -155,27 +162,29 @@ async def _replies(plan: Plan, traces: list[Trace]) -> list[Reply]:
     with budgets.spending(plan.budget):
         solved = await together([_solve(plan, trace) for trace in traces])
     if plan.strategy is several:
-        return [Reply(one.sample, replace(solved[0], answer=one.answer, text=_text(one))) for one in solved[0].candidates]
-    return [_reply(plan, one) for one in solved]
+        [(every, limit)] = solved
+        return [Reply(one.sample, replace(every, answer=one.answer, text=_text(one)), limit=limit) for one in every.candidates]
+    return [_reply(plan, *one) for one in solved]
 
 
-def _reply(plan: Plan, solved: Answer) -> Reply:
+def _reply(plan: Plan, solved: Answer, limit: str | None) -> Reply:
     """The chosen sample; a single draw, which may have been heard already, is sent whatever its format."""
     sample = _chosen(solved)
     wrong = None if plan.fault is None or sample.calls or plan.strategy.certain else plan.fault(sample.text)
     if wrong is None:
-        return Reply(sample, solved)
-    return Reply(sample, solved, f"none of {len(solved.candidates)} candidates has the format that was asked for: {wrong}")
+        return Reply(sample, solved, limit=limit)
+    why = f"none of {len(solved.candidates)} candidates has the format that was asked for: {wrong}"
+    return Reply(sample, solved, why, limit)
 
 
-async def _solve(plan: Plan, record: Trace) -> Answer:
-    """The answer, or when time is up the best one so far.
+async def _solve(plan: Plan, record: Trace) -> tuple[Answer, str | None]:
+    """The answer, or at a limit the best one so far, and the kind of the limit.
 
     The server's own time limit is kept here, and not by the budget: a strategy hurries where its budget has one.
     """
     try:
         async with asyncio.timeout(plan.patience):
-            return await ponder.solve(
+            answer = await ponder.solve(
                 plan.problem,
                 model=plan.model,
                 strategy=plan.strategy,
@@ -183,26 +192,37 @@ async def _solve(plan: Plan, record: Trace) -> Answer:
                 record=record,
                 **plan.parameters,
             )
+        refused = [event.data["limit"] for event in record.events if event.kind == "refused"]
+        return answer, None if answer.stopped == "done" else (refused or ["budget"])[-1]
     except TimeoutError:
-        best = record.leading or _cut(record.events)
+        best, limit = record.leading or _cut(plan, record.events), "seconds"
         if best is None:
             raise Refusal(504, f"no answer was ready within {plan.patience:g} s, the server's limit", "timeout") from None
-    except BudgetExhausted:
-        best = _cut(record.events)
+    except BudgetExhausted as refusal:
+        best, limit = _cut(plan, record.events), refusal.limit
         if best is None:
             raise
-    return replace(best, stopped="budget")
+    return replace(best, stopped="budget"), limit
 
 
-def _cut(events: list[Event]) -> Answer | None:
-    """What a draw had said when it was cut, where there is nothing better; None if there is nothing at all."""
-    said = [event for event in events if event.kind == "drawn" and event.data["role"] == "policy" and event.data["text"]]
-    if not said:
+def _cut(plan: Plan, events: list[Event]) -> Answer | None:
+    """What was said when the draws were cut, where there is nothing better; None if there is nothing at all.
+
+    That is the longest draw's, or of several plain draws each one's.
+    """
+    drawn = [_partial(event) for event in events if event.kind == "drawn" and event.data["role"] == "policy"]
+    if not any(one.text for one in drawn):
         return None
-    longest = max(said, key=lambda event: len(event.data["text"]))
-    usage, thought = Usage(**longest.data["usage"]), longest.data["reasoning"]
-    sample = Sample(longest.data["text"], finish_reason="length", usage=usage, reasoning=thought)
-    return Answer(None, sample.text, (Candidate(sample, None),))
+    if plan.strategy is several:
+        found = {one.index: one for one in drawn}
+        return Answer(None, "", tuple(Candidate(found.get(number, Sample("", number, "length")), None) for number in range(plan.n)))
+    longest = max(drawn, key=lambda one: len(one.text))
+    return Answer(None, longest.text, (Candidate(longest, None),))
+
+
+def _partial(event: Event) -> Sample:
+    said = event.data
+    return Sample(said["text"], said["index"], "length", usage=Usage(**said["usage"]), reasoning=said["reasoning"])
 
 
 def _chosen(solved: Answer) -> Sample:
