@@ -127,7 +127,7 @@ def _leaders(result: Mapping[str, Any], names: Sequence[str], found: Mapping[str
             x=alt.X("budget:N")
             .sort(None)
             .scale(paddingInner=0.35)
-            .axis(title="budget a problem", labelAngle=-40, labelOverlap="greedy"),
+            .axis(title="budget a problem", labelAngle=-40, labelFontSize=11, labelOverlap="greedy"),
             y=alt.Y("share:Q").stack("normalize").axis(title="probability of being best", format="%"),
             color=colour.legend(alt.Legend(title=None)),
             tooltip=[
