@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import contest, demo, keys, lists, models, plan, processbench, report, scale, serve, solve, tune
+from ponder.cli import analyse, contest, demo, keys, lists, models, plan, processbench, report, scale, serve, solve, tune
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -28,6 +28,7 @@ for _command in (
     solve.solve,
     scale.scale,
     report.report,
+    analyse.analyse,
     tune.tune,
     plan.plan,
     demo.demo,

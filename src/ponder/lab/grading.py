@@ -17,6 +17,7 @@ Grader = Literal["auto", "exact", "math", "choice"]
 GRADERS: tuple[Grader, ...] = ("auto", "exact", "math", "choice")
 
 _LIKE_MATH = re.compile(r"\d|\\")
+_QUOTES = "\"'`“”‘’«»"
 _LONGEST = 60  # a longer reference, or one of several lines, is a solution, and its final answer is the reference
 
 
@@ -35,9 +36,15 @@ def reader(grader: Grader) -> Callable[[Record], str | None]:
     def read(record: Record) -> str | None:
         if record.answered:
             return option(record.answer) if grader == "choice" and record.answer else record.answer
-        return None if record.text is None else find(record.text)
+        return None if record.text is None else unquoted(find(record.text))
 
     return read
+
+
+def unquoted(answer: str | None) -> str | None:
+    """A found answer without the quotation marks around it."""
+    bare = (answer or "").strip().rstrip(".,")
+    return bare[1:-1].strip(" .,") or None if len(bare) > 2 and bare[0] in _QUOTES and bare[-1] in _QUOTES else answer
 
 
 async def graded(grader: Grader, name: str, reference: str, answers: Sequence[str]) -> list[Score]:

@@ -28,9 +28,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "prompt",
         "id",
     ),
-    "answer": ("answer", "extracted_answer", "prediction", "pred"),
+    "answer": ("answers", "answer", "extracted_answer", "prediction", "pred"),
     "text": ("text", "completion", "response", "generation", "output", "completions", "responses", "generations", "samples"),
-    "reference": ("reference", "gold", "target", "ground_truth", "gold_answer"),
+    "reference": ("reference", "gold", "target", "ground_truth", "gold_answer", "answer"),
     "correct": ("correct", "is_correct", "passed"),
     "score": ("score", "reward", "scores", "prm_score"),
     "steps": ("steps", "step_scores"),
@@ -107,6 +107,8 @@ class Fields:
                 f"{place}: no text or number among the fields {list(row)!r:.150} says which problem the sample is of; "
                 f"name it with --field problem=NAME"
             )
+        if isinstance(values.get("text"), list) and not isinstance(values.get("answer", []), list) and "reference" not in values:
+            values["reference"] = values.pop("answer")  # one answer beside many completions is the right one
         common = {"place": place, "problem": str(problem), "reference": _answer(values.pop("reference", None))}
         for each in _apart(place, values):
             yield _record(common, each)
