@@ -11,6 +11,7 @@ COMMANDS = (
     "solve",
     "scale",
     "report",
+    "analyse",
     "demo",
     "tune",
     "plan",

@@ -18,7 +18,7 @@ from ponder.lab.statistics import Floats
 
 Growth = Literal["growing", "stopped", "falling", "unknown"]
 
-_STEPS = 60  # of the descent
+_STEPS, _NEAR_STEPS = 60, 12  # of the descent, and of one that begins near its end
 _SMALL = 1e-6
 
 
@@ -358,13 +358,13 @@ def _least_squares(law: str, ks: Floats, curves: Floats, near: Floats | None = N
         line: Floats = form.starts(ks, curves)[0]
         return line
     starts = form.starts(ks, curves) if near is None else np.tile(near, (1, len(curves), 1))
-    found = [_descended(form, ks, curves, start) for start in starts]
+    found = [_descended(form, ks, curves, start, _STEPS if near is None else _NEAR_STEPS) for start in starts]
     best = np.argmin([losses for _, losses in found], axis=0)
     constants: Floats = np.array([each for each, _ in found])[best, np.arange(len(curves))]
     return constants
 
 
-def _descended(form: Law, ks: Floats, curves: Floats, start: Floats) -> tuple[Floats, Floats]:
+def _descended(form: Law, ks: Floats, curves: Floats, start: Floats, steps: int) -> tuple[Floats, Floats]:
     """The constants at the end of the descent from `start` (curves, m), and the sums of squares there (inf: it failed)."""
 
     def loss(x: Floats) -> tuple[Floats, Floats]:
@@ -375,8 +375,8 @@ def _descended(form: Law, ks: Floats, curves: Floats, start: Floats) -> tuple[Fl
         x = form.free(start)
         damping, eye = np.full(len(x), 1e-3), np.eye(x.shape[1])
         misses, losses = loss(x)
-        for _ in range(_STEPS):
-            columns = [(loss(x + 1e-6 * step)[0] - loss(x - 1e-6 * step)[0]) / 2e-6 for step in eye]
+        for _ in range(steps):
+            columns = [(form.value(ks, form.bound(x + 1e-7 * step)) - curves - misses) / 1e-7 for step in eye]
             slopes = np.nan_to_num(np.stack(columns, axis=-1))
             square = np.einsum("ckm,ckn->cmn", slopes, slopes)
             pull = np.einsum("ckm,ck->cm", slopes, np.nan_to_num(misses))
