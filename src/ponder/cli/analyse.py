@@ -20,7 +20,6 @@ def analyse(
     metric: str | None = None,
     filter: str | None = None,  # noqa: A002 - the name of the flag, and of lm-eval
     ks: str = "",
-    level: float = 0.95,
     seed: int = 0,
     skip: bool = False,
     report: Path | None = None,
@@ -47,8 +46,6 @@ def analyse(
         Which filter of lm-eval; the first in the file by default.
     ks
         Numbers of samples, joined by commas; by default a grid up to all.
-    level
-        How sure the intervals are.
     seed
         Of the random orders of votes and early stops.
     skip
@@ -60,24 +57,15 @@ def analyse(
     """
     from ponder.lab.analyse import analyse as analysed
 
-    if not files:
-        raise InputError("name the files of recorded samples: ponder analyse samples.jsonl")
-    sizes = given.numbers(ks) if ks else []
-    fields, chosen = dict(_pairs("field", field)), _pairs("where", where)
-    result = asyncio.run(
-        analysed(
-            files,
-            fields=fields,
-            where=chosen,
-            grader=grader,
-            metric=metric,
-            filtered=filter,
-            ks=sizes,
-            level=level,
-            seed=seed,
-            skip=skip,
-        )
-    )
+    settings: dict[str, Any] = {
+        "metric": metric,
+        "filtered": filter,
+        "ks": given.numbers(ks) if ks else [],
+        "seed": seed,
+        "skip": skip,
+    }
+    fields, kept = dict(_pairs("field", field)), _pairs("where", where)
+    result = asyncio.run(analysed(_named(files), fields=fields, where=kept, grader=grader, **settings))
     for note in result["notes"]:
         live.stderr.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
     if json:
@@ -86,6 +74,12 @@ def analyse(
         _print(result)
     if report:
         _report(result, report)
+
+
+def _named(files: Sequence[Path]) -> Sequence[Path]:
+    if not files:
+        raise InputError("name the files of recorded samples: ponder analyse samples.jsonl")
+    return files
 
 
 def _pairs(flag: str, given: Sequence[str]) -> list[tuple[str, str]]:
