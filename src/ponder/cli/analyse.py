@@ -57,15 +57,9 @@ def analyse(
     """
     from ponder.lab.analyse import analyse as analysed
 
-    settings: dict[str, Any] = {
-        "metric": metric,
-        "filtered": filter,
-        "ks": given.numbers(ks) if ks else [],
-        "seed": seed,
-        "skip": skip,
-    }
-    fields, kept = dict(_pairs("field", field)), _pairs("where", where)
-    result = asyncio.run(analysed(_named(files), fields=fields, where=kept, grader=grader, **settings))
+    sizes, fields, kept = given.numbers(ks) if ks else [], dict(_pairs("field", field)), _pairs("where", where)
+    choice: dict[str, Any] = {"fields": fields, "where": kept, "metric": metric, "filtered": filter, "skip": skip}
+    result = asyncio.run(analysed(_named(files), **choice, grader=grader, ks=sizes, seed=seed))
     for note in result["notes"]:
         live.stderr.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
     if json:
