@@ -63,8 +63,11 @@ async def _upstream(ready: Connection) -> None:
                 word = f"w{(body['seed'] + index) % 3 if place == length - 1 else place} "
                 choice = {"index": index, "delta": {"content": word}, "finish_reason": finish}
                 counted["completion"] += 1
-                with contextlib.suppress(ConnectionResetError):  # the client is gone: this task is about to be cancelled
+                try:
                     await response.write(_event({"choices": [choice], "usage": usage}))
+                except ConnectionResetError:  # nobody can have it
+                    counted["completion"] -= 1
+                    return response
             await asyncio.sleep(0.003)
         await response.write(_event({"choices": [], "usage": _usage(prompt, length * n)}) + b"data: [DONE]\n\n")
         return response

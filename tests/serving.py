@@ -15,7 +15,8 @@ from ponder.serve.settings import Settings
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, seams: Seams = Seams()) -> AsyncIterator[str]:
     """The URL of a gateway, without the `/v1`."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so named, asyncio sets TCP_NODELAY
+    listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app(settings, seams), log_level="error", timeout_graceful_shutdown=2))
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:

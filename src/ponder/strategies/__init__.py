@@ -7,6 +7,7 @@ configuration, and the command line, the docs and the trace are made from its si
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -22,6 +23,13 @@ Select = Callable[[Iterable[Candidate], Callable[[str], str]], Candidate | None]
 
 
 _SIZES = ("n", "beams", "simulations", "beam", "chains", "agents", "rounds", "trials", "waits")
+
+
+@functools.cache
+def _keywords(run: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """A function's keyword parameters: reading them takes longer than a request of the gateway may."""
+    signature = inspect.signature(run, eval_str=True)
+    return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,7 @@ class Strategy:
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The keyword parameters: the strategy's configuration."""
-        signature = inspect.signature(self.run, eval_str=True)
-        return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+        return _keywords(self.run)
 
     @property
     def judged(self) -> bool:
