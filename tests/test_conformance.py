@@ -198,6 +198,24 @@ def test_tools_are_called_whole_streamed_and_by_vote():
     against(main)
 
 
+def test_an_answer_is_sent_back_as_the_next_turn():
+    """As people do: what the SDK gives is appended to the conversation, whatever fields it has."""
+
+    async def main(client, claude, endpoint):
+        create = client.chat.completions.create
+        first = await create(model="sim:self-consistency-2", messages=ASKED)
+        turns = [*ASKED, first.choices[0].message, {"role": "user", "content": "Are you sure?"}]
+        assert (await create(model="sim", messages=turns)).choices[0].message.content.startswith("answer")
+        said = await claude.messages.create(model="sim/low", max_tokens=64, messages=ASKED)
+        turns = [*ASKED, {"role": "assistant", "content": said.content}, {"role": "user", "content": "Are you sure?"}]
+        assert (await claude.messages.create(model="sim", max_tokens=64, messages=turns)).content[0].text.startswith("answer")
+        before = await client.responses.create(model="sim/low", input="simulated problem 17")
+        items = [{"role": "user", "content": "simulated problem 17"}, *before.output, {"role": "user", "content": "Are you sure?"}]
+        assert (await client.responses.create(model="sim", input=items)).output_text.startswith("answer")
+
+    against(main)
+
+
 def test_a_tools_result_goes_back_untouched():
     async def main(client, claude, endpoint):
         image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

@@ -46,10 +46,16 @@ def ask(body: ChatRequest) -> Ask:
 
 
 def message(given: ChatMessage) -> Message:
-    """A message of text alone is its role and its text; any other is sent on as it is, without the reasoning of earlier turns."""
-    sent = given.model_dump(exclude_unset=True)
-    sent.pop("reasoning_content", None)
-    sent.pop("reasoning", None)
+    """A message of text alone is its role and its text; any other is sent on as it is.
+
+    What an SDK writes into a message that it sends back, and what says nothing, is left out: the reasoning of earlier turns, and
+    fields that are null or empty.
+    """
+    sent = {
+        key: value for key, value in given.model_dump(exclude_unset=True).items() if key not in _OURS and value not in (None, [])
+    }
+    if given.tool_calls and not given.content:
+        sent["content"] = None
     if isinstance(given.content, list) and all(
         part.get("type") == "text" and set(part) == {"type", "text"} for part in given.content
     ):
@@ -57,6 +63,9 @@ def message(given: ChatMessage) -> Message:
     if isinstance(sent.get("content"), str) and set(sent) <= {"role", "content"}:
         return Message(given.role, sent["content"])
     return Message(given.role, _words(given), msgspec.json.encode(sent).decode())
+
+
+_OURS = {"reasoning_content", "reasoning"}
 
 
 def _words(given: ChatMessage) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ponder import verifiers
 from ponder.budget import Budget
-from ponder.errors import ModelError
+from ponder.errors import ModelError, StoreError
 from ponder.models import abilities, catalog
 from ponder.models.chat import Chat
 from ponder.policy import policy as policies
@@ -90,10 +90,14 @@ class House:
         raise Refusal(400, f"the verifier {spec!r} is not offered here; there are {offered}", "invalid_value", "ponder.verifier")
 
     async def settled(self, client: Client, plan: Plan, bill: Bill, traces: Sequence[Trace]) -> None:
-        """The end of a request, whatever it was: its bill is booked and its trace kept."""
-        if self.archive is not None and plan.kept:
-            self.archive.keep_trace(plan.id, client.id, [one.line() for one in traces])
+        """The end of a request, whatever it was: its bill is booked, its trace is kept. To lose a trace is to lose no answer."""
         await self.seams.settle(client, plan, bill)
+        if self.archive is None or not plan.kept:
+            return
+        try:
+            self.archive.keep_trace(plan.id, client.id, [one.line() for one in traces])
+        except StoreError as error:
+            _log.error("the trace of %s is lost: %s", plan.id, error)
 
 
 def _thinking(tokens: int | None, asked: Problem, model: Model) -> Budget:

@@ -89,7 +89,7 @@ def _part(block: dict[str, Any]) -> dict[str, Any]:
 
 def _returned(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+        return "".join(turns.worded(part) for part in content)
     return str(content or "")
 
 

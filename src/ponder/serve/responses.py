@@ -19,7 +19,7 @@ from ponder.types import Message, Sample
 
 def ask(body: ResponseRequest, before: Sequence[Message] = ()) -> Ask:
     """The request in our own terms; `before` is the conversation that it goes on from. Instructions hold for this turn alone."""
-    told = (Message("developer" if body.tools else "system", body.instructions),) if body.instructions else ()
+    told = (Message("system", body.instructions),) if body.instructions else ()
     effort = body.reasoning.effort if body.reasoning else None
     return Ask(
         model=body.model,
@@ -54,7 +54,7 @@ def _message(item: Item) -> Message | None:
         case Returned(output=str(words)):
             return turns.returned(item.call_id, words)
         case Returned(output=list(parts)):
-            return turns.returned(item.call_id, "".join(str(part.get("text") or "") for part in parts))
+            return turns.returned(item.call_id, "".join(turns.worded(part) for part in parts))
         case _:
             return None  # the reasoning of earlier turns
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ponder.serve.errors import Refusal
 from ponder.types import Message
 
 
@@ -35,6 +36,13 @@ def image(url: str, detail: str | None = None) -> dict[str, Any]:
 
 def text(words: str) -> dict[str, str]:
     return {"type": "text", "text": words}
+
+
+def worded(part: Any) -> str:
+    """The text of a part of what a tool has returned. Raises `Refusal` where it is none: the chat API has tools return text."""
+    if not isinstance(part, dict) or part.get("type") not in ("text", "input_text", "output_text"):
+        raise Refusal(400, "what a tool returns must be text: models are sent no other", "invalid_value")
+    return str(part.get("text") or "")
 
 
 def _raw(message: Mapping[str, Any], words: str) -> Message:
