@@ -6,7 +6,8 @@ What is fitted: the seconds of a step at some widths, from streams that are kept
 solves of one token; and how strategies fan out, recorded while nothing else runs. What is predicted: Poisson streams of mixed
 strategies through `ponder.solve`, at parts of the highest measured rate, of other problems. Calibrations and loads take turns,
 because a shared machine changes its speed: a step's shape is the mean of all calibrations, and its level for a load that of the
-calibrations before and behind it. The simulation is given when queries arrive and of which kind they are, not what they drew.
+calibrations before and behind it. The simulation is given when queries arrive and of which kind they are, not what they drew;
+`replayed` is given the draws too: what is off then is the engine's time, and not the luck of the draw.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from ponder.cost import fleet
 from ponder.cost.arrivals import poisson
 from ponder.cost.fanout import Fanout
 from ponder.cost.server import Server, of_widths
-from ponder.lab.fanout import recorded
+from ponder.lab.fanout import Watched, recorded
 from ponder.models.catalog import opened
 from ponder.solve import solve
 from ponder.strategies.draw import ask
@@ -119,7 +120,7 @@ async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numb
 @dataclass(frozen=True)
 class Load:
     """One run: when queries came and of which kind; measured latencies, tokens, the time of the last end; the
-    mean speed of the calibrations around it."""
+    mean speed of the calibrations around it; and the fan-outs as they came."""
 
     part: float
     times: np.ndarray
@@ -128,28 +129,35 @@ class Load:
     tokens: int
     end: float
     speed: Speed
+    drawn: list[Fanout]
 
 
 async def serve(
     model: Model, times: Sequence[float], kinds: Sequence[int], asked: list[list[Problem]]
-) -> tuple[list[float], int, float]:
-    """Queries at their times; latencies from when they were due."""
+) -> tuple[list[float], list[Fanout], float]:
+    """Queries at their times; latencies from when they were due, and the fan-outs."""
     began = time.perf_counter()
 
-    async def query(number: int, due: float, kind: int) -> tuple[float, int]:
+    async def query(number: int, due: float, kind: int) -> tuple[float, Fanout]:
         await asyncio.sleep(began + due - time.perf_counter())
         problem = asked[kind][number % len(asked[kind])]
-        answer = await solve(problem, model=model, strategy=MIX[kind].strategy, seed=number)
-        return time.perf_counter() - began - due, sum(one.completion for one in answer.usage.values())
+        watched = Watched(model)
+        await solve(problem, model=watched, strategy=MIX[kind].strategy, seed=number)
+        return time.perf_counter() - began - due, watched.fanout
 
     done = await asyncio.gather(*(query(*each) for each in zip(itertools.count(), times, kinds, strict=False)))
-    return [latency for latency, _ in done], sum(tokens for _, tokens in done), time.perf_counter() - began
+    return [latency for latency, _ in done], [plan for _, plan in done], time.perf_counter() - began
 
 
-def predicted(load: Load, library: list[list[Fanout]], usual: Speed, seed: int) -> fleet.Outcome:
-    """The same arrivals, simulated: the run's usual steps, at the level of the calibrations around the load."""
+def predicted(load: Load, library: list[list[Fanout]] | None, usual: Speed, seed: int) -> fleet.Outcome:
+    """The same arrivals, simulated: the run's usual steps, at the level of the calibrations around the load.
+
+    Without a library, with the draws that were really made.
+    """
     level = float(np.exp(np.mean(np.log(np.array(load.speed.steps) / usual.steps))))
     speed = Speed([one * level for one in usual.steps], usual.solve * level)
+    if library is None:
+        return fleet.simulate(load.times, np.arange(len(load.times)), [[one] for one in load.drawn], speed.server)
     return fleet.simulate(load.times, load.kinds, library, speed.server, seed=seed)
 
 
@@ -168,9 +176,10 @@ async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fa
         for part in parts * options.rounds:
             times = poisson(part * WIDTHS[-1] / speeds[-1].steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
             kinds = rng.choice(len(MIX), len(times), p=[kind.share for kind in MIX])
-            latency, tokens, end = await serve(model, times.tolist(), kinds.tolist(), fresh)
+            latency, drawn, end = await serve(model, times.tolist(), kinds.tolist(), fresh)
+            tokens = round(sum(draw.tokens for plan in drawn for draw in plan))
             speeds.append(await calibrate(model, mixed, options.calibration, numbers))
-            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, Speed.middle(speeds[-2:])))
+            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, Speed.middle(speeds[-2:]), drawn))
             shown = " ".join(f"{1e3 * one:.2f}" for one in speeds[-1].steps)
             p95 = np.quantile(latency, 0.95)
             print(
@@ -186,6 +195,7 @@ def compare(loads: list[Load], library: list[list[Fanout]], usual: Speed, part: 
     runs = [one for one in loads if one.part == part]
     simulated = [[predicted(one, library, usual, seed) for seed in range(SEEDS)] for one in runs]
     measured = np.concatenate([one.latency for one in runs])
+    replayed = np.concatenate([predicted(one, None, usual, 0).latency for one in runs])
     guessed = np.concatenate([outcome.latency for row in simulated for outcome in row])
     rates = sum(one.tokens for one in runs) / sum(one.end for one in runs)
     expected = sum(o.decoded for row in simulated for o in row) / sum(o.end for row in simulated for o in row)
@@ -195,6 +205,8 @@ def compare(loads: list[Load], library: list[list[Fanout]], usual: Speed, part: 
         **{f"{name}_predicted": float(np.quantile(guessed, q)) for name, q in QUANTILES.items()},
         "tokens_measured": rates, "tokens_predicted": expected,
         "p95_off": float(np.quantile(guessed, 0.95) / np.quantile(measured, 0.95) - 1), "tokens_off": expected / rates - 1,
+        "p95_replayed": float(np.quantile(replayed, 0.95)),
+        "p95_replayed_off": float(np.quantile(replayed, 0.95) / np.quantile(measured, 0.95) - 1),
     }  # fmt: skip
 
 

@@ -90,6 +90,25 @@ def test_the_table_for_people_says_what_it_rests_on(capsys):
     assert "kv bytes per token: 57,344" in printed
 
 
+def test_wrong_words_are_answered(capsys):
+    for words, said in (
+        (("fit", "gpt-4"), "the shape of the model `gpt-4` is not known"),
+        (("latency", "llama-3-8b", "--batch", "many"), "cannot read --batch 'many'"),
+        (("latency", "llama-3-70b"), "does not fit 1 x H100"),
+        (("exchange", "llama-3-8b", "llama-3-70b", "--ratio", "x"), "cannot read --ratio 'x'"),
+        (("fleet", "llama-3-8b", "--slo", "1", "--seconds", "5"), "a query alone takes longer"),
+        (("cost", "llama-3-8b", "--mix", "high", "--policy", "nowhere.json"), "cannot read the policy `nowhere.json`"),
+    ):
+        assert main(["plan", *words]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_built_in_model_on_the_processor_at_hand(capsys):
+    found = asked(capsys, "latency", "builtin:mini", "--chip", "cpu", "--weight-bits", "32", "--batch", "1")
+    assert 1e-5 < found["rows"][0]["step_ms"] / 1e3 < 1e-2
+    assert found["rows"][0]["joules_per_token"] is None  # no power is stated
+
+
 def test_a_mix_is_read_and_wrong_ones_are_answered():
     assert read("direct=90,best-of-n(n=16)=10") == [("direct", 0.9), ("best-of-n(n=16)", 0.1)]
     assert read("high") == [("high", 1.0)]

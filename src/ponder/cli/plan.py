@@ -12,11 +12,13 @@ from rich.table import Table
 
 from ponder.cli import given, show
 from ponder.cost import architecture, hardware, prices
+from ponder.cost.architecture import Architecture
 from ponder.cost.fleet import Scaling
 from ponder.cost.roofline import Roofline
 from ponder.errors import InputError
 from ponder.lab import plan as plans
 from ponder.lab.traffic import Kind, read, traffic
+from ponder.models import catalog
 from ponder.policy import policy as policies
 
 plan = App(name="plan", help="Plan capacity and cost: fit, latency, cost, exchange, fleet. Every answer prints its assumptions.")
@@ -52,12 +54,10 @@ class Machine:
 
     def line(self, model: str) -> Roofline:
         """The roofline of a model, by name or file, on these chips as they are, without changes."""
-        try:
-            compute, *read = (float(one) for one in self.reached.split(","))
-        except ValueError:
-            raise InputError(f"cannot read --reached {self.reached!r}: write a part of the peak as .5, or two as .5,.6") from None
-        chip, shape = hardware.chip(self.chip), architecture.named(model)
-        return Roofline(chip, shape, self.chips, self.weight_bits / 8, self.cache_bits / 8, compute, (read or [compute])[0])
+        reached = _numbers("--reached", self.reached)
+        return Roofline(
+            hardware.chip(self.chip), _shape(model), self.chips, self.weight_bits / 8, self.cache_bits / 8, reached[0], reached[-1]
+        )  # fmt: skip
 
     def changed(self, line: Roofline) -> Roofline:
         """With the changes, and a name that tells them."""
@@ -125,13 +125,13 @@ def fit(model: str, /, *, context: int = 8192, machine: Machine = Machine(), jso
     Parameters
     ----------
     model
-        A well-known model such as Qwen/Qwen2.5-7B-Instruct, a GGUF file or a config.json.
+        A well-known model such as Qwen/Qwen2.5-7B-Instruct, builtin:mini, a GGUF file or a config.json.
     context
         Tokens of a stream, prompt and answer.
     json
         Print one JSON object instead.
     """
-    _show(plans.fit(architecture.named(model), plans.table(), machine.changed(machine.line(model)), context), json)
+    _show(plans.fit(_shape(model), plans.table(), machine.line(model), context), json)
 
 
 @plan.command
@@ -152,7 +152,7 @@ def latency(
     Parameters
     ----------
     model
-        A well-known model such as Qwen/Qwen2.5-7B-Instruct, a GGUF file or a config.json.
+        A well-known model such as Qwen/Qwen2.5-7B-Instruct, builtin:mini, a GGUF file or a config.json.
     batch
         Streams at once, joined by commas.
     context
@@ -164,7 +164,7 @@ def latency(
     """
     line = machine.line(model)
     lines = {one.chip.name: one for one in (line, machine.changed(line))}
-    _show(plans.latency(lines, given.numbers(batch), context, tokens), json)
+    _show(plans.latency(lines, [int(one) for one in _numbers("--batch", batch)], context, tokens), json)
 
 
 @plan.command
@@ -194,7 +194,7 @@ def cost(
         Streams that your chips are kept busy with.
     """
     paid = given.price(price) or prices.find(model)
-    if paid is None and (":" in model or "@" in model):
+    if paid is None and ("@" in model or model.startswith("openai:")):
         raise InputError(f"the price of `{model}` is not known: give --price 0.15,0.60, or name a model that runs on your chips")
     line = machine.changed(machine.line(model)) if paid is None else None
     if line is not None:
@@ -221,8 +221,7 @@ def exchange(small: str, large: str, /, *, ratio: str = "0.16,0.79,22", needed: 
     json
         Print one JSON object instead.
     """
-    models = [architecture.named(one) for one in (small, large)]
-    _show(plans.exchange(models[0], models[1], [float(one) for one in ratio.split(",")], needed), json)
+    _show(plans.exchange(_shape(small), _shape(large), _numbers("--ratio", ratio), needed), json)
 
 
 @plan.command
@@ -247,7 +246,7 @@ def fleet(
     Parameters
     ----------
     model
-        A well-known model such as Qwen/Qwen2.5-7B-Instruct, a GGUF file or a config.json.
+        A well-known model such as Qwen/Qwen2.5-7B-Instruct, builtin:mini, a GGUF file or a config.json.
     rate
         Queries a second.
     seconds
@@ -272,6 +271,18 @@ def fleet(
         ),
         mix.json,
     )  # fmt: skip
+
+
+def _shape(model: str) -> Architecture:
+    """The shape of a model by its usual name, of a file, or of a built-in model."""
+    return architecture.named(str(catalog.download(model)) if model.startswith("builtin:") else model.removeprefix("openvino:"))
+
+
+def _numbers(flag: str, text: str) -> list[float]:
+    try:
+        return [float(one) for one in text.split(",")]
+    except ValueError:
+        raise InputError(f"cannot read {flag} {text!r}: write numbers joined by commas, as 1,8,64") from None
 
 
 def _policy(name: str) -> policies.Policy:
