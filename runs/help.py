@@ -22,6 +22,7 @@ COMMANDS = (
     "plan fleet",
     "processbench",
     "contest",
+    "contamination",
     "serve",
     "models",
     "tasks",

@@ -21,7 +21,7 @@ LAYERS = (
     ("strategies",),
     ("policy",),
     ("solve", "batch"),
-    ("lab", "train", "serve"),
+    ("lab", "train", "serve", "neighbours"),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}

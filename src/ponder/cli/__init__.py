@@ -13,7 +13,22 @@ from cyclopts.config import Env, Toml
 
 import ponder
 from ponder import config
-from ponder.cli import analyse, contest, demo, keys, lists, models, plan, processbench, report, scale, serve, solve, tune
+from ponder.cli import (
+    analyse,
+    contamination,
+    contest,
+    demo,
+    keys,
+    lists,
+    models,
+    plan,
+    processbench,
+    report,
+    scale,
+    serve,
+    solve,
+    tune,
+)
 from ponder.cli.live import stderr
 from ponder.errors import PonderError
 
@@ -35,6 +50,7 @@ for _command in (
     serve.serve,
     processbench.processbench,
     contest.contest,
+    contamination.contamination,
     models.models,
     lists.tasks,
     lists.strategies,

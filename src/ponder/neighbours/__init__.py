@@ -1,0 +1,1 @@
+"""Other people's evaluation frameworks: ponder as a part of theirs."""
