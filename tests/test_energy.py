@@ -19,7 +19,7 @@ def test_joules_a_token_fall_with_the_batch_while_reading_bounds_the_step():
 
 def test_a_query_of_a_fleet():
     """PUE 1.2, 7.91 kW, 500 tokens at 1,000 tokens/s: 7.91 kW for half a second, and a fifth more."""
-    assert energy.per_query(7910, 500, 1000, 1.2) == pytest.approx(1.2 * 7910 * 0.5 / 3600)
+    assert energy.per_query(energy.LOAD * energy.NODE, 500, 1000, 1.2) == pytest.approx(1.2 * 7910 * 0.5 / 3600)
 
 
 def test_the_published_estimate_for_70b_on_four_h100_lies_between_this_bound_and_twice_it():
