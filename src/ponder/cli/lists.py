@@ -6,6 +6,16 @@ from ponder.cli import show
 from ponder.strategies import registry as known_strategies
 from ponder.tasks import tasks as known_tasks
 
+FAMILIES = {
+    "name": "reasoning-gym:NAME",
+    "about": "about a hundred families of generated problems (the package reasoning-gym)",
+    "grades": "reasoning-gym (reads reference)",
+    "splits": "test,validation,train",
+    "source": "https://github.com/open-thought/reasoning-gym",
+    "licence": "Apache-2.0",
+}
+"""Tasks that are made when they are asked for: no registry lists them."""
+
 
 def tasks(*, json: bool = False) -> None:
     """List the tasks: what they ask, who grades, where they come from."""
@@ -21,7 +31,8 @@ def tasks(*, json: bool = False) -> None:
                 "licence": task.licence,
             }
             for name, task in found.items()
-        ],
+        ]
+        + [FAMILIES],
         known_tasks.broken,
         json,
     )
