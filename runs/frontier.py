@@ -6,11 +6,11 @@ Every run is a real one on engines of its own, with cold caches, and everything 
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from ponder.budget import Budget
@@ -20,7 +20,7 @@ from ponder.lab.charts import figure
 from ponder.lab.intervals import interval, paired_interval
 from ponder.lab.statistics import Floats
 from ponder.models.catalog import opened
-from ponder.policy.policy import Policy, shipped
+from ponder.policy.policy import EFFORTS, Policy, shipped
 from ponder.tasks import get
 from ponder.verifiers import opened as judging
 
@@ -28,69 +28,99 @@ DOCS = Path(__file__).parent.parent / "docs"
 KEPT = store_path().with_name("frontier.jsonl")
 PROBLEMS, ABREAST, SEED = 200, 32, 1
 SIZES = (1, 4, 16, 64)
+COSTLY = 16  # with a reward model, the greatest size
 PRM = "builtin:mini-prm"
-TASKS = {  # fixed strategies by what they may draw, and the verifier where it is not the task's own
+TASKS = {  # fixed strategies by what they may draw; the verifier where it is not the task's own, and so the temperature
     "countdown": (
-        ("best-of-n(n={n})", None),
-        ("self-consistency(n={n})", None),
-        ("mcts(simulations={n},value=rollout)", None),
-        ("best-of-n(n={n})", PRM),
-        ("rebase(n={n})", PRM),
-        ("twisted-smc(n={n})", PRM),
+        ("best-of-n(n={n})", None, None),
+        ("best-of-n(n={n})", None, 0.4),
+        ("self-consistency(n={n})", None, None),
+        ("mcts(simulations={n},value=rollout)", None, None),
+        ("best-of-n(n={n})", PRM, None),
+        ("rebase(n={n})", PRM, None),
+        ("twisted-smc(n={n})", PRM, None),
     ),
-    "arithmetic": (("self-consistency(n={n})", None),),
+    "arithmetic": (("self-consistency(n={n})", None, None),),
 }
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A strategy on all problems of a task: what each answer was worth and cost. `size` is its N, or the budget of `auto`."""
+class Plan:
+    """A strategy on all problems of a task. `size` is its N, a budget of tokens, or 0 where an effort says how much."""
 
     task: str
     spec: str
-    verifier: str | None
     size: int
+    budget: int | None = None
+    verifier: str | None = None
+    temperature: float | None = None
+
+    @property
+    def name(self) -> str:
+        strategy, _, _ = self.spec.partition("(")
+        more = [self.verifier, self.temperature and f"temperature {self.temperature}", self.budget and "hard budget"]
+        return ", ".join([strategy, *(str(one) for one in more if one)])
+
+
+@dataclass(frozen=True)
+class Run:
+    """What each answer was worth and has cost."""
+
+    plan: Plan
     right: list[float]
     tokens: list[int]
 
     @property
-    def name(self) -> str:
-        template = self.spec.partition("(")[0]
-        return f"{template}, {self.verifier}" if self.verifier else template
+    def accuracy(self) -> float:
+        return float(np.mean(self.right))
+
+    @property
+    def cost(self) -> float:
+        return float(np.mean(self.tokens))
 
 
-async def run(task: str, spec: str, verifier: str | None, size: int) -> Run:
+def plans(task: str) -> list[Plan]:
+    """All fixed strategies at every size, then `auto` at every effort and under every budget of its policy."""
+    found = [
+        Plan(task, spec.format(n=n), n, None, judge, heat)
+        for spec, judge, heat in TASKS[task]
+        for n in SIZES
+        if judge is None or n <= COSTLY
+    ]
+    found += [Plan(task, f"{AUTO}(effort={effort})", 0) for effort in EFFORTS]
+    return found + [Plan(task, AUTO, choice.budget, choice.budget) for choice in policy(task).bins[0].choices]
+
+
+async def run(plan: Plan) -> Run:
     """On engines of its own: what another run has left in their caches would be computed for nothing here."""
-    asked = get(task)
-    budget = Budget(tokens=size) if spec == AUTO else None
-    async with judging(verifier, asked) as judge, opened("builtin:mini") as model:
+    task = get(plan.task)
+    async with judging(plan.verifier, task) as judge, opened("builtin:mini") as model:
         made = await attempts(
-            asked.load("test", PROBLEMS),
+            task.load("test", PROBLEMS),
             ABREAST,
             model=model,
-            strategy=spec.format(n=size),
+            strategy=plan.spec,
             verifier=judge,
-            budget=budget,
+            budget=Budget(tokens=plan.budget),
+            temperature=plan.temperature,
             seed=SEED,
         )
-    return Run(task, spec, verifier, size, [one.right for one in made], [one.tokens for one in made])
+    return Run(plan, [one.right for one in made], [one.tokens for one in made])
 
 
 async def runs(task: str) -> list[Run]:
     """All runs of a task; those that an earlier run has finished are read back."""
-    done = [Run(**json.loads(line)) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
-    plan = [(AUTO, None, choice.budget) for choice in policy(task).bins[0].choices]
-    plan += [(spec, verifier, size) for spec, verifier in TASKS[task] for size in SIZES]
+    done = [msgspec.json.decode(line, type=Run) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
     made = []
-    for spec, verifier, size in plan:
-        key = (task, spec, verifier, size)
-        found = next((one for one in done if (one.task, one.spec, one.verifier, one.size) == key), None)
+    for plan in plans(task):
+        found = next((one for one in done if one.plan == plan), None)
         if found is None:
-            found = await run(*key)
-            with KEPT.open("a") as file:
-                file.write(json.dumps(asdict(found)) + "\n")
-        print(f"{task} {found.name} {size}: {np.mean(found.right):.1%} at {np.mean(found.tokens):,.0f} tokens", flush=True)
+            found = await run(plan)
+            KEPT.parent.mkdir(parents=True, exist_ok=True)
+            with KEPT.open("ab") as file:
+                file.write(msgspec.json.encode(found) + b"\n")
+        print(f"{task} {plan.spec} {plan.name}: {found.accuracy:.1%} at {found.cost:,.0f} tokens", flush=True)
         made.append(found)
     return made
 

@@ -1,5 +1,7 @@
 """The default strategy: what it plans from a policy, a budget and a clock, and what it does without a policy."""
 
+from dataclasses import replace
+
 import pytest
 
 from ponder.errors import BudgetExhausted, InputError
@@ -7,13 +9,12 @@ from ponder.models.simulated import Simulated
 from ponder.policy import latency
 from ponder.policy.difficulty import Estimator, Term
 from ponder.policy.latency import Profile
-from ponder.policy.policy import Bin
 from ponder.solve import solve_sync
 from ponder.tasks.simulated import problems, simulated
 from ponder.types import Abilities, Price, Score
 from ponder.verifiers.check import Check
 from ponder.verifiers.simulated import Imperfect
-from test_policy import choice, policy
+from test_policy import choice, one_bin, policy
 
 ONE_BY_ONE = Abilities(continues=True)
 MODEL = Simulated(accuracy=0.5, wrong=3, abilities=ONE_BY_ONE)
@@ -93,12 +94,38 @@ def test_a_budget_that_does_not_admit_the_probe_counts_as_hard_and_still_answers
         solved(path, budget="2")
 
 
-@pytest.mark.parametrize(("effort", "budget"), [("minimal", 100), ("", 1000), ("max", 1000)])
-def test_an_effort_stands_for_a_budget_where_none_is_given(tuned, effort, budget):
-    path = tuned(efforts={"minimal": 100, "low": 100, "medium": 1000, "high": 1000, "max": 1000})
-    answer = solved(path, effort=effort, max_tokens=40)
-    assert planned(answer)["choice"]["budget"] == budget
-    assert answer.cost.tokens <= budget
+@pytest.mark.parametrize(("effort", "n"), [("minimal", 3), ("medium", 3), ("", 16), ("high", 16), ("max", 16)])
+def test_an_effort_says_what_to_spend_where_no_budget_does(tuned, effort, n):
+    answer = solved(tuned(), effort=effort)
+    assert planned(answer)["choice"]["budget"] is None
+    assert planned(answer)["parameters"] == {"n": n}
+    assert len(drawn(answer)) == n
+
+
+def test_the_choices_temperature_is_taken_unless_the_user_has_said_another(tuned):
+    """Tuned at the task's own temperature; the draws' seeds follow from the request, and so do the draws."""
+    cold = replace(choice(1000, n=3), temperature=0.125)
+    path = tuned(bins=(one_bin(cold),), evidence={"made": {"temperature": simulated.temperature}})
+    texts = [
+        [event.data["text"] for event in drawn(solved(path, budget="1000", **settings))]
+        for settings in ({}, {"temperature": 0.5})
+    ]  # fmt: skip
+    plain = [
+        [
+            event.data["text"]
+            for event in drawn(solve_sync(PROBLEM, model=MODEL, strategy="self-consistency(n=3)", temperature=heat))
+        ]
+        for heat in (0.125, 0.5)
+    ]
+    assert texts == plain
+    assert texts[0] != texts[1]
+
+
+def test_where_nothing_is_scarce_one_draw_goes_alone_and_later_ones_together(tmp_path):
+    policy(bins=(one_bin(choice(100, "adaptive-consistency", n=16)),)).write(tmp_path / "policy.json")
+    free, limited = planned(solved(tmp_path / "policy.json")), planned(solved(tmp_path / "policy.json", budget="10000"))
+    assert (free["parameters"]["width"], free["parameters"]["ramp"]) == (4, 4)
+    assert (limited["parameters"]["width"], limited["parameters"]["ramp"]) == (1, 0)
 
 
 def test_a_budget_wins_over_an_effort(tuned):
@@ -114,7 +141,7 @@ def test_dollars_are_tokens_at_the_models_price(tuned):
 def test_against_the_clock_it_draws_side_by_side_and_for_tokens_one_by_one(tmp_path, monkeypatch):
     """--budget 10s chooses differently from --budget 10000: as many at once as the measured knee, and what the seconds buy."""
     monkeypatch.setattr(latency, "recall", lambda model: Profile(model.name, "here", "today", 64, (1, 2, 4, 8), (100, 100, 95, 50)))
-    bins = (Bin((0.0, 1.0), (choice(100, "adaptive-consistency", n=8), choice(10_000, "adaptive-consistency", n=16))),)
+    bins = (one_bin(choice(100, "adaptive-consistency", n=8), choice(10_000, "adaptive-consistency", n=16)),)
     policy(bins=bins).write(tmp_path / "policy.json")
     patient, hurried, rushed = (planned(solved(tmp_path / "policy.json", budget=budget)) for budget in ("10000", "30s", "2s"))
     assert (patient["parameters"]["width"], patient["choice"]["budget"]) == (1, 10_000)
@@ -133,8 +160,7 @@ def test_n_is_never_exceeded(tuned):
 
 def test_a_choice_may_name_another_model(tuned):
     other = choice(100, n=2)
-    bins = (Bin((0.0, 1.0), (type(other)(100, "self-consistency", {"n": 2}, 0.5, None, 50, "builtin:mini"),)),)
-    answer = solved(tuned(bins=bins), max_tokens=20)
+    answer = solved(tuned(bins=(one_bin(replace(other, model="builtin:mini")),)), max_tokens=20)
     assert len(drawn(answer)) == 2
     assert MODEL.name not in answer.text
 

@@ -1,6 +1,7 @@
 """A policy's file: what it says, what it refuses, and which choice it gives."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
 
@@ -17,12 +18,18 @@ def choice(budget, strategy="self-consistency", accuracy=0.5, **parameters):
     return Choice(budget, strategy, parameters, accuracy, (accuracy - 0.1, accuracy + 0.1), budget / 2)
 
 
+def one_bin(*choices, edges=(0.0, 1.0)):
+    """A bin whose efforts are its choices, without their budgets: the first for the three least, the last for the others."""
+    free = [replace(choices[0], budget=None)] * 3 + [replace(choices[-1], budget=None)] * 2
+    return Bin(edges, choices, dict(zip(EFFORTS, free, strict=True)))
+
+
 def policy(bins=None, estimator=None, **changes):
     easy, hard = ((choice(100, n=2), choice(1000, n=4)), (choice(100, n=3), choice(1000, n=16)))
     settings = {
         "version": VERSION, "task": "simulated", "model": "simulated", "verifier": None, "estimator": estimator,
-        "bins": (Bin((0.0, 0.4), easy), Bin((0.4, 1.0), hard)) if bins is None else bins,
-        "efforts": dict(zip(EFFORTS, (100, 100, 1000, 1000, 1000), strict=True)), "evidence": {"made": {"problems": 2}},
+        "bins": (one_bin(*easy, edges=(0.0, 0.4)), one_bin(*hard, edges=(0.4, 1.0))) if bins is None else bins,
+        "efforts": dict(zip(EFFORTS, (50, 50, 50, 500, 500), strict=True)), "evidence": {"made": {"problems": 2}},
     }  # fmt: skip
     return Policy(**settings | changes)
 
@@ -38,9 +45,9 @@ def test_the_file_has_the_names_that_stay(tmp_path):
     text = (tmp_path / "policy.json").read_text()
     found = json.loads(text)
     assert list(found) == ["version", "task", "model", "verifier", "estimator", "bins", "efforts", "evidence"]
-    assert list(found["bins"][0]) == ["difficulty", "choices"]
-    names = ["budget", "strategy", "parameters", "accuracy", "interval", "tokens", "model"]
-    assert list(found["bins"][0]["choices"][0]) == names
+    assert list(found["bins"][0]) == ["difficulty", "choices", "efforts"]
+    names = ["budget", "strategy", "parameters", "accuracy", "interval", "tokens", "model", "temperature"]
+    assert list(found["bins"][0]["choices"][0]) == list(found["bins"][0]["efforts"]["max"]) == names
     assert text.count("\n") > 20  # for people to read
 
 
@@ -67,8 +74,8 @@ def test_the_estimator_tells_the_difficulty_and_without_one_nothing_does():
     ("content", "message"),
     [
         (b"{", "is not a policy: .*; make one with `ponder tune`"),
-        (b'{"version": 99}', "has version 99, this program reads 1; run `ponder tune` again"),
-        (b'{"version": 1, "task": "x"}', "is not a policy: .*missing required field"),
+        (b'{"version": 99}', "has version 99, this program reads 2; run `ponder tune` again"),
+        (b'{"version": 2, "task": "x"}', "is not a policy: .*missing required field"),
         (b'{"task": "x"}', "is not a policy"),
     ],
 )
@@ -81,6 +88,9 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path, content, message):
 def test_a_policy_without_choices_is_refused(tmp_path):
     policy(bins=()).write(tmp_path / "policy.json")
     with pytest.raises(InputError, match="without choices"):
+        read(tmp_path / "policy.json")
+    policy(bins=(Bin((0.0, 1.0), (choice(100, n=2),), {}),)).write(tmp_path / "policy.json")
+    with pytest.raises(InputError, match="without choices or efforts"):
         read(tmp_path / "policy.json")
 
 
@@ -103,10 +113,11 @@ def test_every_shipped_policy_is_whole_and_proved(path):
     assert all(one[1] == other[0] for one, other in pairwise(edges))
     for one in found.bins:
         assert [each.budget for each in one.choices] == sorted({each.budget for each in one.choices})
-        for each in one.choices:
+        for each in (*one.choices, *one.efforts.values()):
             registry.get(each.strategy).check(each.parameters)
-    assert set(found.efforts) == set(EFFORTS)
-    assert set(found.efforts.values()) <= {each.budget for each in found.bins[0].choices}
+        assert {each.budget for each in one.efforts.values()} == {None}
+    assert list(found.efforts) == list(EFFORTS)
+    assert sorted(found.efforts.values()) == list(found.efforts.values())
     assert found.evidence["held_out"]["split"] != found.evidence["made"]["split"]
 
 

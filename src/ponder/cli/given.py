@@ -45,6 +45,14 @@ def numbers(text: str) -> list[int]:
         raise InputError(f"cannot read the budgets {text!r}: write whole numbers as 1,2,4,8,16") from None
 
 
+def temperatures(text: str) -> list[float]:
+    """Temperatures joined by commas."""
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"cannot read the temperatures {text!r}: write numbers as 0.4,0.8") from None
+
+
 def task(name: str | None, data: Path | None) -> Task:
     """The task of this name, or the one that a file of questions is. Raises `InputError` unless exactly one is given."""
     if name is not None and data is None:

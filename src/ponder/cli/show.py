@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -90,27 +90,31 @@ def _node(event: Event, score: float | None) -> Text:
 
 
 def policy(made: Policy) -> None:
-    """The choices by difficulty and budget, and how they did on problems that they have not seen."""
-    table = Table("difficulty", "budget", "strategy", "accuracy", "tokens", box=None)
+    """The choices by difficulty and effort or budget, and how they did on problems that they have not seen."""
+    table = Table("difficulty", "effort or budget", "strategy", "accuracy", "tokens", box=None)
     for one in made.bins:
+        span = f"{one.difficulty[0]:.2f} – {one.difficulty[1]:.2f}"
+        for name, choice in one.efforts.items():
+            table.add_row(span, name, _called(asdict(choice)), f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
         for choice in one.choices:
-            settings = ", ".join(f"{name}={value}" for name, value in choice.parameters.items())
-            span, cells = f"{one.difficulty[0]:.2f} – {one.difficulty[1]:.2f}", (f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
-            table.add_row(span, f"{choice.budget:,}", f"{choice.strategy}({settings})" if settings else choice.strategy, *cells)
+            table.add_row(span, f"{choice.budget:,}", _called(asdict(choice)), f"{choice.accuracy:.1%}", f"{choice.tokens:,.0f}")
     wide(table)
     proof = made.evidence["held_out"]
-    table = Table("budget", "accuracy", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens", box=None)
-    for row in proof["budgets"]:
+    table = Table("", "accuracy", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens", box=None)
+    for row in proof["efforts"] + proof["budgets"]:
         fixed, (low, high) = row["fixed"], row["interval"]
-        settings = ", ".join(f"{name}={value}" for name, value in fixed["parameters"].items())
-        spent = f"{row['tokens']:,.0f}"
-        ours = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", spent)
-        theirs = (f"{fixed['strategy']}({settings})", f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
-        table.add_row(f"{row['budget']:,}", *ours, *theirs)
+        ours = (f"{row['accuracy']:.1%}", f"{low:.1%} – {high:.1%}", f"{row['tokens']:,.0f}")
+        theirs = (_called(fixed), f"{fixed['accuracy']:.1%}", f"{fixed['tokens']:,.0f}")
+        table.add_row(row["effort"] if "effort" in row else f"{row['budget']:,}", *ours, *theirs)
     stdout.print(f"\non {proof['problems']} problems of `{proof['split']}`, which no choice has seen:", highlight=False)
     wide(table)
-    efforts = ", ".join(f"{name} {budget:,}" for name, budget in made.efforts.items())
-    stdout.print(f"efforts, in tokens: {efforts}", highlight=False)
+
+
+def _called(one: Mapping[str, Any]) -> str:
+    """A choice as one would write it: the strategy, its parameters, and the model and the temperature where they are others."""
+    settings = ", ".join(f"{name}={value}" for name, value in one["parameters"].items())
+    model, heat = (one.get(name) for name in ("model", "temperature"))
+    return f"{one['strategy']}{f'({settings})' if settings else ''}{f' by {model}' if model else ''}{f' at {heat}' if heat else ''}"
 
 
 def wide(table: Table) -> None:

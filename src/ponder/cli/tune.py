@@ -26,6 +26,7 @@ def tune(
     strategies: str = "",
     also: str = "",
     budgets: Annotated[str, Parameter(alias="--budget")] = "",
+    temperatures: str = "",
     problems: int = 200,
     samples: int = 64,
     split: str | None = None,
@@ -50,6 +51,8 @@ def tune(
         Other models that may be chosen, joined by commas.
     budgets
         Computed tokens a problem, joined by commas; by default as many as 1, 2, 4, … samples take.
+    temperatures
+        Sampling temperatures that may be chosen beside the task's own, joined by commas; each draws a bank of its own.
     problems
         How many problems of each split.
     samples
@@ -63,7 +66,8 @@ def tune(
     out
         Where to write the policy. By default policy.json, and nowhere with --json.
     """
-    settings = {"problems": problems, "samples": samples, "split": split, "held_out": held_out}
+    heats = given.temperatures(temperatures)
+    settings = {"problems": problems, "samples": samples, "split": split, "held_out": held_out, "temperatures": heats}
     named, others = ([one for one in split_specs(text) if one] for text in (strategies, also))
     made = asyncio.run(_tune(given.task(task, data), named, others, budgets, settings, store, options))
     if options.json:
@@ -83,7 +87,7 @@ async def _tune(
     names = [options.model or task.model, *also]
     for name in names:
         given.fetch(name)
-    total = 2 * settings["problems"] * settings["samples"] * len(names)
+    total = 2 * settings["problems"] * settings["samples"] * len(names) * (1 + len(settings["temperatures"]))
     async with AsyncExitStack() as stack:
         models = [await stack.enter_async_context(catalog.opened(name, given.price(options.price))) for name in names]
         judge = await stack.enter_async_context(verifiers.opened(options.verifier, task))

@@ -78,7 +78,10 @@ async def draw_bank(
         async with width:
             with trace.tracing(record):
                 samples = await _drawn(model, ask(problem, verifier=verifier), n, drawn)
-                return samples, await _graded(problem, samples), await verifier(problem, samples) if verifier else []
+                grades = await _graded(problem, samples)
+                if verifier is problem.task.verifier:
+                    return samples, grades, grades
+                return samples, grades, await verifier(problem, samples) if verifier else []
 
     rows = await together(row(*pair) for pair in zip(problems, traces, strict=True))
     return replace(_bank(problems, model, n, rows), **_bill(traces, n))

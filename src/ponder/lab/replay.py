@@ -53,22 +53,30 @@ class Outcome:
 
 
 def shuffled(bank: Bank, worst: Sequence[float], orders: int = ORDERS, seed: int = 0) -> Replay:
-    """The bank in so many random orders of each problem's samples; `worst` is the most that a draw of each problem can cost."""
+    """The bank in so many random orders of each problem's samples; `worst` is the most that a draw of each problem can cost.
+
+    A bank is drawn side by side: one sample computes the prompt, the others find it cached. Here whichever is first pays for it.
+    """
     problems, n = bank.correct.shape
     places = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (problems, orders, 1)), axis=2)
     classes, quality = labelled(bank.classes, bank.correct)
-    tokens = np.array([[one.sample.usage.computed for one in row] for row in bank.candidates], float)
+    usages = [[one.sample.usage for one in row] for row in bank.candidates]
+    tokens = np.array([[one.computed for one in row] for row in usages], float)
+    prompts = np.array([[one.prompt - one.cached for one in row] for row in usages], float)
+    again = prompts.min(axis=1, keepdims=True)
 
     def ordered(values: Any) -> Any:
         return np.take_along_axis(values[:, None, :], places, axis=2)
 
+    spent = ordered(tokens - prompts + again)
+    spent[:, :, 0] += prompts.max(axis=1, keepdims=True) - again
     return Replay(
         places,
         ordered(bank.correct),
         ordered(quality),
         ordered(classes),
         ordered(bank.scores),
-        np.cumsum(ordered(tokens), axis=2),
+        np.cumsum(spent, axis=2),
         np.asarray(worst, float),
         bank.judging,
     )

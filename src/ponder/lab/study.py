@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -33,11 +35,15 @@ WINDOWS = (2, 3, 4, 5, 8)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A strategy with its parameters, and how it did by problem, order and budget. `model` is None for the first model."""
+    """A strategy with its parameters, and how it did by problem, order and budget.
+
+    `model` is None for the first model, `temperature` for the task's own.
+    """
 
     strategy: Strategy
     parameters: Mapping[str, Any]
     model: str | None
+    temperature: float | None
     outcome: Outcome
 
     @property
@@ -45,22 +51,27 @@ class Entry:
         """Whether it draws what it is told to, whatever it sees."""
         return self.strategy.select is not None and self.strategy.rule is None
 
+    @property
+    def foreign(self) -> bool:
+        """Whether it draws from another law than the probe, whose samples are then none of its own."""
+        return self.model is not None or self.temperature is not None
+
     def shown(self) -> dict[str, Any]:
         named = {"strategy": self.strategy.name, "parameters": dict(self.parameters)}
-        return named | {"model": self.model} if self.model else named
+        return named | {name: of for name in ("model", "temperature") if (of := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
     """All entries on the problems of one split; `right` and `tokens` are (entries, problems, orders, budgets).
 
-    `bank` and `replay` are the first model's, whose samples are the probe.
+    The last budget is infinite. `bank` and `replay` are the first model's at the task's temperature, whose samples are the probe.
     """
 
     bank: Bank
     replay: Replay
     entries: tuple[Entry, ...]
-    budgets: tuple[int, ...]
+    budgets: tuple[float, ...]
     right: Floats
     tokens: Floats
 
@@ -97,34 +108,37 @@ async def study(
     models: Sequence[Model],
     specs: Sequence[str],
     samples: int,
-    budgets: Sequence[int],
+    budgets: Sequence[float],
     *,
+    temperatures: Sequence[float] = (),
     verifier: Verifier | None,
     seed: int,
     drawn: Callable[[Sample], None],
 ) -> Study:
-    """Draw each model's bank and replay, or run, all strategies from it. Without `budgets`, those of the first bank's `ladder`.
+    """Draw a bank of each model at each temperature, and replay, or run, all strategies from it.
 
-    Strategies that are run, and fall behind in the race, are left out. Raises `InputError` for settings that cannot be measured.
+    The task's own temperature is always among them, and after all `budgets` comes none; without any, those of the first bank's
+    `ladder`. Strategies that are run, and fall behind in the race, are left out. Raises `InputError` for settings that cannot be
+    measured.
     """
     entries, banks = list[Entry](), list[tuple[Bank, Replay]]()
-    for number, model in enumerate(models):
-        bank = await draw_bank(problems, model, samples, seed=seed, verifier=verifier, drawn=drawn)
-        worst = [most(model, ask(problem)).tokens for problem in problems]
-        budgets = budgets or ladder(bank, max(worst))
+    known = [parse(spec) for spec in specs]
+    for (number, model), heat in product(enumerate(models), (None, *temperatures)):
+        asked = [_at(problem, heat) for problem in problems]
+        bank = await draw_bank(asked, model, samples, seed=seed, verifier=verifier, drawn=drawn)
+        worst = [most(model, ask(problem)).tokens for problem in asked]
+        budgets = budgets or (*ladder(bank, max(worst)), inf)
         replay = shuffled(bank, worst, seed=seed)
         banks.append((bank, replay))
         name = model.name if number else None
-        known = [parse(spec) for spec in specs]
         entries += [
-            Entry(one, given, name, replayed(replay, one, given, budgets))
+            Entry(one, given, name, heat, replayed(replay, one, given, budgets))
             for one, given in known
             if one.select and not given.get("sampler")
         ]
         others = [(one, given) for one, given in known if not one.select or given.get("sampler")]
-        entries += [
-            Entry(one, given, name, outcome) for one, given, outcome in await _run(others, problems, model, budgets, verifier, seed)
-        ]
+        ran = await _run(others, asked, model, budgets, verifier, seed)
+        entries += [Entry(one, given, name, heat, outcome) for one, given, outcome in ran]
     if not entries:
         raise InputError("there is no strategy to choose from; name some with --strategies")
     orders = banks[0][1].classes.shape[1]
@@ -133,6 +147,10 @@ async def study(
         for parts in zip(*((e.outcome.right, e.outcome.tokens) for e in entries), strict=True)
     )
     return Study(*banks[0], tuple(entries), tuple(budgets), right, tokens)
+
+
+def _at(problem: Problem, temperature: float | None) -> Problem:
+    return problem if temperature is None else replace(problem, task=replace(problem.task, temperature=temperature))
 
 
 def _spread(values: Floats, orders: int) -> Floats:
@@ -144,7 +162,7 @@ async def _run(
     strategies: Sequence[tuple[Strategy, Mapping[str, Any]]],
     problems: Sequence[Problem],
     model: Model,
-    budgets: Sequence[int],
+    budgets: Sequence[float],
     verifier: Verifier | None,
     seed: int,
 ) -> list[tuple[Strategy, Mapping[str, Any], Outcome]]:
@@ -157,7 +175,8 @@ async def _run(
         rows = []
         for budget in budgets:
             async with width:
-                made = await attempt(problems[place], strategy=one, budget=Budget(tokens=budget), **settings, **given)
+                limits = Budget(tokens=None if budget == inf else int(budget))
+                made = await attempt(problems[place], strategy=one, budget=limits, **settings, **given)
             rows.append((made.right, float(made.tokens)))
         return np.array(rows)
 

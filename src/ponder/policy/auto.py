@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from ponder import budget as budgets
 from ponder import trace
-from ponder.budget import Budget, Charge
+from ponder.budget import Charge
 from ponder.errors import BudgetExhausted, InputError
 from ponder.models.catalog import opened
 from ponder.policy import latency
@@ -25,7 +26,7 @@ from ponder.types import Answer, Candidate, Model, Problem, Verifier
 from ponder.verifiers.evidence import evidence
 
 DEFAULT_EFFORT = "high"
-ABREAST = 4  # draws at once where nothing is scarce: nearly four times as fast as one by one, for a few tokens more
+ABREAST, RAMP = 4, 4  # where nothing is scarce: nearly four times as fast as one by one on hard problems, and the same on easy ones
 
 
 @strategy("auto", paper="Snell 2024; Damani 2024")
@@ -35,27 +36,29 @@ async def auto(
     """Spend what this problem needs: the policy's choice for its difficulty and the budget (Snell et al. 2024, §3).
 
     `policy` is a file that `ponder tune` has made; without one, the shipped one for this task, model and verifier is followed, if
-    there is any. `effort` (minimal, low, medium, high, max; by default high) stands for a budget where none is given. At most `n`
-    samples. With no policy at all: samples until one passes the check, or until the vote is settled. The event `planned` says why.
-    Departs from the paper: the samples that show the difficulty are charged, and are the first of the answer's.
+    there is any. Where no budget says what there is to spend, `effort` does (minimal, low, medium, high, max; by default high): how
+    much accuracy must be won for a token. At most `n` samples. With no policy at all: samples until one passes the check, or until
+    the vote is settled. The event `planned` says why. Departs from the paper: the samples that show the difficulty are charged, and
+    are the first of the answer's where it draws at the task's own temperature.
     """
     if effort not in ("", *EFFORTS):
         raise InputError(f"there is no effort {effort!r}; take one of {', '.join(EFFORTS)}")
     followed = _policy(problem, model, verifier, policy)
-    means = _means(model, followed, effort)
-    with budgets.spending(Budget(tokens=means.effort)):
-        plan = await _planned(problem, model, verifier, followed, means, n) if followed else _untuned(problem, verifier)
-        return await _run(problem, model, verifier, plan, means.width, n)
+    means = _means(model)
+    plan = await _planned(problem, model, verifier, followed, means, effort, n) if followed else _untuned(problem, verifier)
+    return await _run(problem, model, verifier, plan, means, n)
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What there is to spend: computed `tokens` (None: no limit is known), of which the `effort` sets a limit of its own where no
-    budget does, and the draws that may be in flight at once."""
+    """What there is to spend: computed `tokens` (None: nothing limits them), and the draws that may be in flight at once.
 
-    tokens: int | None
-    effort: int | None
+    With a `ramp`, first one alone and one more for each so many that have finished.
+    """
+
+    tokens: float | None
     width: int
+    ramp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Plan:
     parameters: dict[str, Any]
     why: dict[str, Any]
     model: str | None = None
+    temperature: float | None = None
 
 
 def _policy(problem: Problem, model: Model, verifier: Verifier | None, path: str) -> Policy | None:
@@ -80,32 +84,35 @@ def _policy(problem: Problem, model: Model, verifier: Verifier | None, path: str
     return named
 
 
-def _means(model: Model, policy: Policy | None, effort: str) -> Means:
-    """Against the clock, as many draws at once as the model runs well; where tokens are scarce, one by one, which wastes none."""
+def _means(model: Model) -> Means:
+    """Against the clock, as many draws at once as the model runs well; where tokens are scarce, one by one, which wastes none.
+
+    Where nothing is, one by one at first and soon several.
+    """
     meter = budgets.current()
     left, seconds = meter.without(Charge()), meter.deadline - time.monotonic()
-    limits = [] if left.tokens is None else [left.tokens]
+    limits: list[float] = [] if left.tokens is None else [left.tokens]
     if left.usd is not None and model.price is not None:
-        limits.append(int(left.usd / model.price.completion))
-    width = 1 if limits else ABREAST
-    if seconds < float("inf"):
-        profile = latency.recall(model)
-        width = profile.knee if profile else model.concurrency
-        limits += [int(width * seconds / profile.seconds(1, width))] if profile else []
-    if policy is None or limits or (seconds < float("inf") and not effort):
-        return Means(min(limits, default=None), None, width)
-    granted = policy.efforts[effort or DEFAULT_EFFORT]
-    return Means(granted, granted, width)
+        limits.append(left.usd / model.price.completion)
+    if seconds == inf:
+        return Means(min(limits), 1) if limits else Means(None, ABREAST, RAMP)
+    profile = latency.recall(model)
+    limits.append(profile.knee * seconds / profile.seconds(1, profile.knee) if profile else inf)
+    return Means(min(limits), profile.knee if profile else model.concurrency)
 
 
-async def _planned(problem: Problem, model: Model, verifier: Verifier | None, policy: Policy, means: Means, n: int) -> Plan:
-    """The policy's choice, after its probe."""
+async def _planned(
+    problem: Problem, model: Model, verifier: Verifier | None, policy: Policy, means: Means, effort: str, n: int
+) -> Plan:
+    """The policy's choice, after its probe: that of the budget, or of the effort where nothing but an effort is said."""
     probe = await _probe(problem, model, verifier, min(n, policy.probe)) if policy.probe else []
     difficulty = policy.difficulty(problem, probe)
     found = policy.bin(difficulty)
-    choice = policies.at(found.choices, float("inf") if means.tokens is None else means.tokens)
+    free = means.tokens is None or (effort and means.tokens == inf)
+    choice = found.efforts[effort or DEFAULT_EFFORT] if free else policies.at(found.choices, means.tokens or 0)
     why = {"difficulty": difficulty, "bin": found.difficulty, "choice": asdict(choice)}
-    return Plan(registry.get(choice.strategy), dict(choice.parameters), why, choice.model)
+    own = policy.evidence["made"].get("temperature") in (None, problem.task.temperature)  # else it is the user's
+    return Plan(registry.get(choice.strategy), dict(choice.parameters), why, choice.model, choice.temperature if own else None)
 
 
 async def _probe(problem: Problem, model: Model, verifier: Verifier | None, size: int) -> list[Candidate]:
@@ -130,15 +137,18 @@ def _untuned(problem: Problem, verifier: Verifier | None) -> Plan:
     return Plan(registry.get(name), {}, {"why": "there is no policy for this task, model and verifier; `ponder tune` makes one"})
 
 
-async def _run(problem: Problem, model: Model, verifier: Verifier | None, plan: Plan, width: int, n: int) -> Answer:
+async def _run(problem: Problem, model: Model, verifier: Verifier | None, plan: Plan, means: Means, n: int) -> Answer:
     known = plan.strategy.parameters
     parameters = dict(plan.parameters)
-    if "width" in known:
-        parameters.setdefault("width", width)
+    for name in ("width", "ramp"):
+        if name in known:
+            parameters.setdefault(name, getattr(means, name))
     if "n" in known:
         parameters["n"] = min(n, parameters.get("n", known["n"].default))
     trace.current().record("planned", strategy=plan.strategy.name, parameters=parameters, **plan.why)
     async with AsyncExitStack() as stack:
         answering = await stack.enter_async_context(opened(plan.model)) if plan.model else model
         stack.enter_context(trace.speaking(plan.strategy.certain))
+        if plan.temperature is not None:
+            problem = replace(problem, task=replace(problem.task, temperature=plan.temperature))
         return await plan.strategy(problem, answering, verifier, **parameters)

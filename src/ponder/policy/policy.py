@@ -1,7 +1,8 @@
 """A policy: which strategy to run, by the difficulty of a problem and the budget, with the evidence for it. A file of JSON.
 
 `lab.tune` writes it, `strategy auto` follows it, and people read it: `version task model verifier estimator bins[{difficulty,
-choices[{budget, strategy, parameters, accuracy, interval, tokens}]}] efforts evidence`.
+choices[{budget, strategy, parameters, accuracy, interval, tokens, model, temperature}], efforts{name: a choice}}] efforts{name:
+tokens} evidence`.
 """
 
 from __future__ import annotations
@@ -19,41 +20,47 @@ from ponder.errors import InputError
 from ponder.policy.difficulty import Estimator, bin_of
 from ponder.types import Candidate, Problem
 
-VERSION = 1
+VERSION = 2
 EFFORTS = ("minimal", "low", "medium", "high", "max")
 SHIPPED = files("ponder.policy") / "shipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to run under a budget of computed tokens a problem, and what it has been worth on the problems of its bin.
+    """What to run under a hard budget of computed tokens a problem (None: without one), and what it has been worth on its bin.
 
-    `accuracy` is the mean with its 95 % `interval` over problems, `tokens` the mean spent. `model` is None for the policy's own.
+    `accuracy` is the mean with its 95 % `interval` over problems, `tokens` the mean spent. `model` is None for the policy's own,
+    `temperature` for the task's.
     """
 
-    budget: int
+    budget: int | None
     strategy: str
     parameters: Mapping[str, Any]
     accuracy: float
     interval: tuple[float, float] | None
     tokens: float
     model: str | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Problems of like difficulty, 1 - P(one sample is right), between two edges, and the choice at each budget, ascending."""
+    """Problems of like difficulty, 1 - P(one sample is right), between two edges.
+
+    `choices` are those under hard budgets, ascending; `efforts` those by what a token is worth, which no budget limits.
+    """
 
     difficulty: tuple[float, float]
     choices: tuple[Choice, ...]
+    efforts: Mapping[str, Choice]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What is best for the problems of `task` with `model` and `verifier` (None: without one).
 
-    Without an `estimator` there is one bin. `efforts` gives the budget of each effort; `evidence` what all was chosen by and how it
-    did on problems that no choice has seen.
+    Without an `estimator` there is one bin. `efforts` gives the tokens that a problem takes at each effort in the mean; `evidence`
+    what all was chosen by and how it did on problems that no choice has seen.
     """
 
     version: int
@@ -62,7 +69,7 @@ class Policy:
     verifier: str | None
     estimator: Estimator | None
     bins: tuple[Bin, ...]
-    efforts: Mapping[str, int]
+    efforts: Mapping[str, float]
     evidence: Mapping[str, Any]
 
     @property
@@ -97,7 +104,7 @@ class Policy:
 
 def at(choices: Sequence[Choice], budget: float) -> Choice:
     """The choice at the greatest budget that is not above this one; below them all, the least."""
-    return choices[max(0, bisect_right([one.budget for one in choices], budget) - 1)]
+    return choices[max(0, bisect_right([one.budget or 0 for one in choices], budget) - 1)]
 
 
 def read(path: Path) -> Policy:
@@ -116,8 +123,8 @@ def decoded(text: bytes, name: str) -> Policy:
         policy = msgspec.json.decode(text, type=Policy)
     except msgspec.DecodeError as error:
         raise InputError(f"`{name}` is not a policy: {error}; make one with `ponder tune`") from error
-    if not policy.bins or not all(one.choices for one in policy.bins):
-        raise InputError(f"the policy `{name}` has a bin without choices; make it again with `ponder tune`")
+    if not policy.bins or not all(one.choices and set(one.efforts) == set(EFFORTS) for one in policy.bins):
+        raise InputError(f"the policy `{name}` has a bin without choices or efforts; make it again with `ponder tune`")
     return policy
 
 

@@ -2,7 +2,9 @@
 
 At most `width` draws are in flight, in the order of their indices, and the rule looks at each as it finishes; when it stops, what
 is in flight is cancelled and charged for what it has produced. `width` is the dial from tokens to time: 1 draws nothing in vain,
-and the engine's concurrency ends soonest. A sample is a plain draw, or the answer of the strategy `sampler`.
+and the engine's concurrency ends soonest. With a `ramp` the first draw goes alone, and one more may be in flight for each so many
+that have finished: what is drawn in vain stays a small part of all. A sample is a plain draw, or the answer of the strategy
+`sampler`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ponder import answers, trace
+from ponder.errors import InputError
 from ponder.strategies import Select, stopping, strategy
 from ponder.strategies.draw import choose, over, plain
 from ponder.strategies.parallel import best
@@ -30,6 +33,7 @@ async def adaptive_consistency(
     confidence: float = 0.95,
     rule: str = "beta",
     width: int = 1,
+    ramp: int = 0,
     sampler: str = "",
 ) -> Answer:
     """Vote, and stop when the leader is `confidence` sure to win it, or after `n` samples (Adaptive-Consistency, Aggarwal 2023).
@@ -38,8 +42,8 @@ async def adaptive_consistency(
     without an answer do not vote. A verifier is for the `sampler`, where that needs one.
     """
     enough = partial(stopping.confident, confidence=confidence, rule=rule)
-    check("last", width=width)
-    return await _until(enough, lambda _: width, problem, model, n, answers.majority, sampler=sampler, inner=verifier)
+    abreast = _ramped(width, ramp)
+    return await _until(enough, abreast, problem, model, n, answers.majority, sampler=sampler, inner=verifier)
 
 
 @strategy("early-stopping-consistency", paper="Li 2024 (ESC)", select=answers.majority, rule=stopping.window)
@@ -70,6 +74,7 @@ async def first_wins(
     k: int = 1,
     threshold: float = 1.0,
     width: int = 1,
+    ramp: int = 0,
     sampler: str = "",
 ) -> Answer:
     """Draw until `k` samples are scored `threshold` or more, or `n` are drawn, and return the best (Stroebl et al. 2024).
@@ -77,9 +82,9 @@ async def first_wins(
     With k = 1 and a verifier that accepts with probability p, that is (1 - (1-p)^n) / p samples in the mean. Of what an imperfect
     one accepts p tpr / (p tpr + (1-p) fpr) are right, where p of the samples are, however many are drawn.
     """
-    check("last", k=k, width=width)
+    check("last", k=k)
     enough = partial(stopping.wins, k=k, threshold=threshold)
-    return await _until(enough, lambda _: width, problem, model, n, best, verifier, sampler, verifier)
+    return await _until(enough, _ramped(width, ramp), problem, model, n, best, verifier, sampler, verifier)
 
 
 @strategy("pandora", paper="Weitzman 1979; Kalayci 2025", needs=("verifier",), select=best, rule=stopping.reservation)
@@ -93,6 +98,7 @@ async def pandora(
     law: str = "any",
     confidence: float = 0.9,
     width: int = 1,
+    ramp: int = 0,
     sampler: str = "",
 ) -> Answer:
     """Draw until another sample cannot be expected to raise the best score by its `cost`, or `n` are drawn; return the best.
@@ -101,9 +107,16 @@ async def pandora(
     is what is known of scores: "uniform", "normal" (mean and deviation of those so far) or "any" (a bound that holds with
     `confidence` for every law). Departs from the paper, whose bound is for exponential tails, which scores in [0, 1] do not have.
     """
-    check("last", width=width)
     enough = partial(stopping.reservation, cost=cost, law=law, confidence=confidence)
-    return await _until(enough, lambda _: width, problem, model, n, best, verifier, sampler, verifier)
+    return await _until(enough, _ramped(width, ramp), problem, model, n, best, verifier, sampler, verifier)
+
+
+def _ramped(width: int, ramp: int) -> Callable[[int], int]:
+    """How many draws may be in flight when so many have finished."""
+    check("last", width=width)
+    if ramp < 0:
+        raise InputError(f"`ramp` counts draws that have finished: 0 for none, or more, and not {ramp}")
+    return lambda finished: min(width, 1 + finished // ramp) if ramp else width
 
 
 async def _until(
