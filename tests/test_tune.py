@@ -16,11 +16,11 @@ from ponder.tasks.simulated import simulated
 from ponder.types import Abilities
 
 MODEL = Simulated(accuracy=0.55, wrong=3, attractor=0.5, abilities=Abilities())
-SETTINGS = {"problems": 40, "samples": 16, "split": "train"}
+SETTINGS = {"problems": 24, "samples": 16, "split": "train"}
 
 
 def studied(model=MODEL, **settings):
-    problems = simulated.load("train", 40)
+    problems = simulated.load("train", 24)
     return asyncio.run(
         study(problems, [model], grid(16, False), 16, (), verifier=None, seed=0, drawn=lambda _: None, **settings)
     )  # fmt: skip
@@ -54,7 +54,7 @@ def test_the_last_budget_is_none_and_the_others_are_the_banks_ladder():
     whole = [each[..., -1] for each in (SEEN.right, SEEN.tokens)]
     for each, last in zip((SEEN.right, SEEN.tokens), whole, strict=True):
         assert np.isfinite(each).all()
-        assert last.shape == (len(SEEN.entries), 40, SEEN.replay.classes.shape[1])
+        assert last.shape == (len(SEEN.entries), 24, SEEN.replay.classes.shape[1])
 
 
 def test_a_policy_is_proved_on_another_split_and_near_its_best():
@@ -66,7 +66,7 @@ def test_a_policy_is_proved_on_another_split_and_near_its_best():
     spent, right = ([row[what] for row in proof["efforts"]] for what in ("tokens", "accuracy"))
     assert spent == sorted(spent)
     assert right[-1] > right[0] + 0.1
-    assert max(row["regret"] for row in proof["budgets"]) <= 0.03  # 40 problems; `docs/tune.md` has it for 200
+    assert max(row["regret"] for row in proof["budgets"]) <= 0.05  # 24 problems; `docs/tune.md` has it for 200
     for one in made.bins:
         assert [each.budget for each in one.choices] == sorted(each.budget for each in one.choices)
         assert {each.budget for each in one.efforts.values()} == {None}
