@@ -129,8 +129,11 @@ def test_where_nothing_is_scarce_one_draw_goes_alone_and_later_ones_together(tmp
     assert (limited["parameters"]["width"], limited["parameters"]["ramp"]) == (1, 0)
 
 
-def test_a_budget_wins_over_an_effort(tuned):
-    assert planned(solved(tuned(), effort="minimal", budget="5000"))["choice"]["budget"] == 1000
+def test_with_both_the_effort_chooses_and_the_budget_limits(tuned):
+    frugal, limited = (solved(tuned(), effort=effort, budget="300") for effort in ("minimal", "max"))
+    assert (planned(frugal)["parameters"], planned(limited)["parameters"]) == ({"n": 3}, {"n": 16})
+    assert limited.stopped == "budget"
+    assert limited.cost.tokens <= 300
 
 
 def test_dollars_are_tokens_at_the_models_price(tuned):

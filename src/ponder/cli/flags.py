@@ -60,7 +60,7 @@ class Spending:
     policy
         What `auto` follows: a file that `ponder tune` has made; by default the one shipped for the task and model, if there is one.
     effort
-        Instead of a budget: minimal, low, medium, high or max; what each buys is in the policy.
+        How much accuracy must be won for a token: minimal, low, medium, high or max, as the policy has it; high without a budget.
     n
         How many samples the strategy may draw.
     temperature

@@ -36,10 +36,10 @@ async def auto(
     """Spend what this problem needs: the policy's choice for its difficulty and the budget (Snell et al. 2024, §3).
 
     `policy` is a file that `ponder tune` has made; without one, the shipped one for this task, model and verifier is followed, if
-    there is any. Where no budget says what there is to spend, `effort` does (minimal, low, medium, high, max; by default high): how
-    much accuracy must be won for a token. At most `n` samples. With no policy at all: samples until one passes the check, or until
-    the vote is settled. The event `planned` says why. Departs from the paper: the samples that show the difficulty are charged, and
-    are the first of the answer's where it draws at the task's own temperature.
+    there is any. `effort` (minimal, low, medium, high, max) says how much accuracy must be won for a token, and is high where there
+    is no budget either; with both, the budget limits what the effort has chosen. At most `n` samples. With no policy at all: samples
+    until one passes the check, or until the vote is settled. The event `planned` says why. Departs from the paper: the samples that
+    show the difficulty are charged, and are the first of the answer's where it draws at the task's own temperature.
     """
     if effort not in ("", *EFFORTS):
         raise InputError(f"there is no effort {effort!r}; take one of {', '.join(EFFORTS)}")
@@ -104,12 +104,12 @@ def _means(model: Model) -> Means:
 async def _planned(
     problem: Problem, model: Model, verifier: Verifier | None, policy: Policy, means: Means, effort: str, n: int
 ) -> Plan:
-    """The policy's choice, after its probe: that of the budget, or of the effort where nothing but an effort is said."""
+    """The policy's choice, after its probe: that of the effort, or of the budget where nothing but a budget is said."""
     probe = await _probe(problem, model, verifier, min(n, policy.probe)) if policy.probe else []
     difficulty = policy.difficulty(problem, probe)
     found = policy.bin(difficulty)
-    free = means.tokens is None or (effort and means.tokens == inf)
-    choice = found.efforts[effort or DEFAULT_EFFORT] if free else policies.at(found.choices, means.tokens or 0)
+    chosen = effort or ("" if means.tokens is not None else DEFAULT_EFFORT)
+    choice = found.efforts[chosen] if chosen else policies.at(found.choices, means.tokens or 0)
     why = {"difficulty": difficulty, "bin": found.difficulty, "choice": asdict(choice)}
     own = policy.evidence["made"].get("temperature") in (None, problem.task.temperature)  # else it is the user's
     return Plan(registry.get(choice.strategy), dict(choice.parameters), why, choice.model, choice.temperature if own else None)
