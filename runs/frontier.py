@@ -28,19 +28,18 @@ DOCS = Path(__file__).parent.parent / "docs"
 KEPT = store_path().with_name("frontier.jsonl")
 PROBLEMS, ABREAST, SEED = 200, 32, 1
 SIZES = (1, 4, 16, 64)
-COSTLY = 16  # with a reward model, the greatest size
 PRM = "builtin:mini-prm"
-TASKS = {  # fixed strategies by what they may draw; the verifier where it is not the task's own, and so the temperature
+TASKS = {  # fixed strategies: up to what size, the verifier where it is not the task's own, and so the temperature
     "countdown": (
-        ("best-of-n(n={n})", None, None),
-        ("best-of-n(n={n})", None, 0.4),
-        ("self-consistency(n={n})", None, None),
-        ("mcts(simulations={n},value=rollout)", None, None),
-        ("best-of-n(n={n})", PRM, None),
-        ("rebase(n={n})", PRM, None),
-        ("twisted-smc(n={n})", PRM, None),
+        ("best-of-n(n={n})", 64, None, None),
+        ("best-of-n(n={n})", 64, None, 0.4),
+        ("self-consistency(n={n})", 16, None, None),
+        ("mcts(simulations={n},value=rollout)", 16, None, None),
+        ("best-of-n(n={n})", 4, PRM, None),
+        ("rebase(n={n})", 4, PRM, None),
+        ("twisted-smc(n={n})", 4, PRM, None),
     ),
-    "arithmetic": (("self-consistency(n={n})", None, None),),
+    "arithmetic": (("self-consistency(n={n})", 64, None, None),),
 }
 AUTO = "auto"
 
@@ -81,15 +80,12 @@ class Run:
 
 
 def plans(task: str) -> list[Plan]:
-    """All fixed strategies at every size, then `auto` at every effort and under every budget of its policy."""
+    """All fixed strategies at every size, then `auto` at every effort and under every other budget of its policy."""
     found = [
-        Plan(task, spec.format(n=n), n, None, judge, heat)
-        for spec, judge, heat in TASKS[task]
-        for n in SIZES
-        if judge is None or n <= COSTLY
+        Plan(task, spec.format(n=n), n, None, judge, heat) for spec, most, judge, heat in TASKS[task] for n in SIZES if n <= most
     ]
     found += [Plan(task, f"{AUTO}(effort={effort})", 0) for effort in EFFORTS]
-    return found + [Plan(task, AUTO, choice.budget, choice.budget) for choice in policy(task).bins[0].choices]
+    return found + [Plan(task, AUTO, choice.budget, choice.budget) for choice in policy(task).bins[0].choices[::2]]
 
 
 async def run(plan: Plan) -> Run:

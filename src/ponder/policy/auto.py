@@ -36,10 +36,10 @@ async def auto(
     """Spend what this problem needs: the policy's choice for its difficulty and the budget (Snell et al. 2024, §3).
 
     `policy` is a file that `ponder tune` has made; without one, the shipped one for this task, model and verifier is followed, if
-    there is any. `effort` (minimal, low, medium, high, max) says how much accuracy must be won for a token, and is high where there
-    is no budget either; with both, the budget limits what the effort has chosen. At most `n` samples. With no policy at all: samples
-    until one passes the check, or until the vote is settled. The event `planned` says why. Departs from the paper: the samples that
-    show the difficulty are charged, and are the first of the answer's where it draws at the task's own temperature.
+    there is any. `effort` (minimal, low, medium, high, max) says how much accuracy must be won for a token; it is high where there
+    is no budget either; with both, the budget limits what the effort has chosen. At most `n` samples. With no policy at all:
+    samples until one passes the check, or until the vote is settled. The event `planned` says why. Departs from the paper: the
+    samples that show the difficulty are charged, and are the first of the answer's where it draws at the task's own temperature.
     """
     if effort not in ("", *EFFORTS):
         raise InputError(f"there is no effort {effort!r}; take one of {', '.join(EFFORTS)}")
