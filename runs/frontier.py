@@ -128,36 +128,43 @@ def policy(task: str) -> Policy:
 
 
 def page(task: str, made: Sequence[Run]) -> str:
-    """A table of all runs, and the two comparisons: at the best fixed strategy's accuracy, and at every fixed point."""
-    best = max((one for one in made if one.spec != AUTO and one.size == max(SIZES)), key=lambda one: np.mean(one.right))
-    ours = [one for one in made if one.spec == AUTO]
-    top = max(ours, key=lambda one: (np.mean(one.right), -np.mean(one.tokens)))
-    (less,), (more,) = paired_interval(column(top.right), column(best.right))
-    share, (low, high) = ratio(top.tokens, best.tokens)
+    """A table of all runs, and the two comparisons: with the best fixed strategy, and with every fixed point."""
+    best = max((one for one in made if one.plan.size == max(SIZES)), key=lambda one: one.accuracy)
+    ours = [one for one in made if one.plan.spec.startswith(f"{AUTO}(")]
+    fixed = [one for one in made if not one.plan.spec.startswith(AUTO)]
+    cheaper = sum((needed := reach(one.accuracy, ours)) is not None and needed < one.cost for one in fixed)
     head = (
         f"## {task}, {PROBLEMS} held-out problems\n\n![{task}: accuracy against tokens](figures/frontier-{task}.svg)\n\n"
-        f"Best fixed strategy at N = {max(SIZES)}: `{best.name}`, {np.mean(best.right):.1%} at {np.mean(best.tokens):,.0f} tokens. "
-        f"`auto` with a budget of {top.size:,}: {np.mean(top.right):.1%} at {np.mean(top.tokens):,.0f} tokens, "
-        f"{np.mean(top.right) - np.mean(best.right):+.1%} [{less:+.1%}, {more:+.1%}] (paired), for {share:.1%} "
-        f"[{low:.1%}, {high:.1%}] of the tokens.\n\n"
-        "| strategy | N or budget | solved | 95 % interval | tokens | tokens of `auto` for as much |\n|---|---|---|---|---|---|"
+        f"Best fixed strategy at N = {max(SIZES)}: `{best.plan.name}`, {best.accuracy:.1%} at {best.cost:,.0f} tokens.\n\n"
+        + "\n".join(compared(one, best) for one in ours[-2:])
+        + f"\n\nOf {len(fixed)} fixed points, `auto` has as much for fewer tokens at {cheaper}.\n\n"
+        "| strategy | N, effort or budget | solved | 95 % interval | tokens | tokens of `auto` for as much |\n"
+        "|---|---|---|---|---|---|"
     )
     return "\n".join([head, *(row(one, ours) for one in made)])
 
 
+def compared(ours: Run, best: Run) -> str:
+    (less,), (more,) = paired_interval(column(ours.right), column(best.right))
+    share, (low, high) = ratio(ours.tokens, best.tokens)
+    return (
+        f"- `{ours.plan.spec}`: {ours.accuracy:.1%} at {ours.cost:,.0f} tokens, {ours.accuracy - best.accuracy:+.1%} "
+        f"[{less:+.1%}, {more:+.1%}] (paired), for {share:.1%} [{low:.1%}, {high:.1%}] of the tokens."
+    )
+
+
 def row(one: Run, ours: Sequence[Run]) -> str:
     (low,), (high,) = interval(column(one.right))
-    needed = "" if one.spec == AUTO else reach(float(np.mean(one.right)), ours)
-    solved = f"{np.mean(one.right):.1%} | {low:.1%} – {high:.1%}"
-    return f"| `{one.name}` | {one.size:,} | {solved} | {np.mean(one.tokens):,.0f} | {needed} |"
+    effort = one.plan.spec.partition("effort=")[2].rstrip(")")
+    needed = None if one.plan.spec.startswith(AUTO) else reach(one.accuracy, ours)
+    solved = f"{one.accuracy:.1%} | {low:.1%} – {high:.1%} | {one.cost:,.0f}"
+    return f"| `{one.plan.name}` | {effort or f'{one.plan.size:,}'} | {solved} | {'' if needed is None else f'{needed:,.0f}'} |"
 
 
-def reach(accuracy: float, ours: Sequence[Run]) -> str:
-    """The tokens at which `auto` has this accuracy, on straight lines between its runs; "-" beyond its best."""
-    points = sorted((float(np.mean(one.right)), float(np.mean(one.tokens))) for one in ours)
-    if accuracy > points[-1][0]:
-        return "-"
-    return f"{np.interp(accuracy, *zip(*points, strict=True)):,.0f}"
+def reach(accuracy: float, ours: Sequence[Run]) -> float | None:
+    """The tokens at which `auto` has this accuracy, on straight lines between its efforts; None beyond its best."""
+    points = sorted((one.accuracy, one.cost) for one in ours)
+    return float(np.interp(accuracy, *zip(*points, strict=True))) if accuracy <= points[-1][0] else None
 
 
 def ratio(first: Sequence[int], second: Sequence[int], resamples: int = 2000) -> tuple[float, tuple[float, float]]:
@@ -175,8 +182,8 @@ def column(right: Sequence[float]) -> Floats:
 def draw(task: str, made: Sequence[Run]) -> None:
     """The figure: accuracy against tokens really spent, a line a strategy."""
     curves = []
-    for name in dict.fromkeys(one.name for one in made):
-        points = [point(one) for one in sorted(made, key=lambda one: one.size) if one.name == name]
+    for name in sorted({one.plan.name for one in made}, key=lambda name: not name.startswith(AUTO)):
+        points = [point(one) for one in sorted(made, key=lambda one: one.cost) if one.plan.name == name]
         curves.append({"strategy": name, "parameters": {}, "points": points})
     shown = {"task": task, "model": "builtin:mini", "problems": PROBLEMS, "curves": curves, "fits": []}
     figure(shown, axis="tokens").properties(background="white").save(DOCS / "figures" / f"frontier-{task}.svg")
@@ -185,15 +192,23 @@ def draw(task: str, made: Sequence[Run]) -> None:
 def point(one: Run) -> dict[str, object]:
     (low,), (high,) = interval(column(one.right))
     return {
-        "n": one.size, "tokens": float(np.mean(one.tokens)), "seconds": None, "selected": float(np.mean(one.right)),
+        "n": one.plan.size, "tokens": one.cost, "seconds": None, "selected": one.accuracy,
         "oracle": None, "mean": None, "interval": [float(low), float(high)],
     }  # fmt: skip
 
 
 HEAD = """# The frontier
 
-Made by `python runs/frontier.py`: `builtin:mini`, each run for real on cold engines, everything charged. The policies are those
-shipped, tuned on the validation split; the problems are of the test split, and the run's seed is not the tuner's.
+Made by `python runs/frontier.py`: `builtin:mini`, each run for real on cold engines, everything charged: prompts, verifiers,
+what was cut. The policies are those shipped, tuned on the validation split; the problems are of the test split, and the run's
+seed is not the tuner's. The policies' design was settled on validation problems; an earlier version of this page, on the same
+test problems, was in sight, and said where `auto` was too dear: in the prompts of draws one after another, and under small hard
+budgets.
+
+`auto` is run at its five efforts, which nothing limits, as nothing limits a fixed strategy; and under hard budgets, where what
+a draw could cost at most must fit before it begins. Fixed strategies stop where more samples cost far more than `auto` at its
+best for less: an earlier run had for N = 64 on Countdown self-consistency 53.0 % at 3,171 tokens, `mcts` 74.0 % at 1,155, and
+with `builtin:mini-prm` best-of-n 69.0 %, `rebase` 82.0 % and `twisted-smc` 85.0 % at 6,000 to 6,546.
 """
 
 
