@@ -99,11 +99,8 @@ async def tune(
         "samples": samples,
         "seed": seed,
         "temperature": task.temperature,
-<<<<<<< HEAD
         "top_p": task.top_p,
-=======
         "temperatures": list(temperatures),
->>>>>>> 12eaae1 (Efforts are prices of tokens, not budgets; a temperature may be chosen; estimators of difficulty are compared by what they are worth)
         "max_tokens": task.max_tokens,
         "tried": len(seen.entries),
     }
