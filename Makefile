@@ -1,5 +1,6 @@
 # make demo    set-up, then the main job: real inference with the built-in reasoner, curves on screen and in report.html
 # make test    set-up with the development extras, then all tests
+# make test-train  the same environment with PyTorch and TRL, then the tests of training (make test skips them)
 # make check   lint, types, layers, docs, and the wheel in a clean environment
 # make install the set-up alone, with the development extras
 
@@ -7,9 +8,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SMOKE := build/smoke
+TRAINING := tests/test_grpo.py tests/test_trainer.py tests/test_sets.py tests/test_mini.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo install test check lint types layers docs wheel clean
+.PHONY: demo install test test-train check lint types layers docs wheel clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.ponder
@@ -19,6 +21,9 @@ install: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+test-train: $(VENV)/.train
+	$(BIN)/python -m pytest $(TRAINING)
 
 check: lint types layers docs wheel
 
@@ -60,3 +65,9 @@ $(VENV)/.ponder: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.ponder
+
+# PyTorch first and alone, so that a pip configuration that offers its CPU build decides which one is taken.
+$(VENV)/.train: pyproject.toml $(VENV)/.dev
+	$(BIN)/pip install --quiet "torch==2.13.0"
+	$(BIN)/pip install --quiet --editable ".[dev,train]"
+	touch $@ $(VENV)/.dev $(VENV)/.ponder

@@ -87,6 +87,37 @@ def test_pass_at_k_lets_easy_prompts_fade():
         advantage.pass_at_k([[0.5, 1.0]], 2)
 
 
+def test_credit_by_steps_is_unbiased_and_quieter():
+    """Two coins one after the other, right where both fall on 1: over all groups of 3, the mean of sum A d log p is the gradient of
+    the chance to be right (times 3), for either coin; and it varies less than with one advantage a sample."""
+    first, second = 0.3, 0.6
+
+    def score(toss, chance):
+        return 1 / chance if toss else -1 / (1 - chance)
+
+    means, squares = np.zeros((2, 2)), np.zeros((2, 2))
+    tosses = [(a, b) for a in (0, 1) for b in (0, 1)]
+    for group in np.ndindex(4, 4, 4):
+        chains = [tosses[index] for index in group]
+        likelihood = np.prod([(first if a else 1 - first) * (second if b else 1 - second) for a, b in chains])
+        rewards = [a * b for a, b in chains]
+        for law, gains in enumerate((advantage.by_steps(rewards, chains), advantage.rloo([rewards])[0][:, None].repeat(2, 1))):
+            pull = sum(gain * [score(a, first), score(b, second)] for gain, (a, b) in zip(gains, chains, strict=True))
+            means[law] += likelihood * pull
+            squares[law] += likelihood * pull**2
+    assert means == pytest.approx(np.array([[3 * second, 3 * first]] * 2))
+    assert squares[0, 0] == pytest.approx(squares[1, 0])
+    assert squares[0, 1] < 0.95 * squares[1, 1]
+
+
+def test_a_step_after_a_hopeless_beginning_is_not_blamed():
+    chains = [("bad", "x"), ("bad", "y"), ("bad", "z"), ("good", "x"), ("good", "y")]
+    gains = advantage.by_steps([0, 0, 0, 1, 0], chains)
+    assert gains[0] == pytest.approx([-1 / 4, -(0 + 1 / 4) / 3])
+    assert gains[3] == pytest.approx([1, 1 - (0 + 0) / 2])
+    assert gains[4] == pytest.approx([-1 / 4, -(1 + 1 / 4) / 2])
+
+
 def test_gae_of_one_is_the_return_less_the_value_and_of_nothing_the_error_of_a_step():
     rewards, values = np.array([[0.0, 0.0, 1.0]]), np.array([[0.2, 0.5, 0.7]])
     assert advantage.gae(rewards, values, smoothing=1.0)[0] == pytest.approx([0.8, 0.5, 0.3])

@@ -4,6 +4,8 @@ Rewards are (prompts, samples): a row is the group of one prompt. Advantages hav
 equal teaches nothing: zeros, in every one of them but `whitened`.
 """
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -70,6 +72,21 @@ def reinforce_pp_baseline(rewards: ArrayLike) -> Floats:
     return whitened(dr_grpo(rewards))
 
 
+def hardness(rewards: ArrayLike, k: int) -> Floats:
+    """C(n-1-c, k-1) / C(n-1, k-1) for each prompt, c of its n samples right: the chance that k - 1 others of a wrong one are wrong
+    too.
+
+    Raises InputError for rewards that are no verdicts (0 and 1), and for k outside 1..n.
+    """
+    rows = groups(rewards)
+    n, right = rows.shape[1], rows.sum(1, keepdims=True)
+    if (k > 1 and not np.isin(rows, (0.0, 1.0)).all()) or not 1 <= k <= n:
+        raise InputError(f"pass@k takes verdicts of 0 and 1 and k in 1..{n}: k={k}, rewards {np.unique(rows)[:5].tolist()}")
+    place = np.arange(k - 1)
+    missed: Floats = (np.maximum(n - 1 - right - place, 0) / (n - 1 - place)).prod(1)
+    return missed
+
+
 def pass_at_k(rewards: ArrayLike, k: int) -> Floats:
     """The rewards of PKPO, less their group's mean, times n / k (Walder & Karkhanis 2025): for verdicts 0 and 1.
 
@@ -77,13 +94,35 @@ def pass_at_k(rewards: ArrayLike, k: int) -> Floats:
     for c of n right. So prompts that k samples solve anyway fade, and the policy is not paid for making its favourite answer surer.
     With k = 1 it is `dr_grpo`.
     """
-    rows = groups(rewards)
-    n, right = rows.shape[1], rows.sum(1, keepdims=True)
-    if not np.isin(rows, (0.0, 1.0)).all() or not 1 <= k <= n:
-        raise InputError(f"pass@k takes verdicts of 0 and 1 and k in 1..{n}: k={k}, rewards {np.unique(rows)[:5].tolist()}")
-    place = np.arange(k - 1)
-    missed: Floats = (np.maximum(n - 1 - right - place, 0) / (n - 1 - place)).prod(1, keepdims=True)
-    return dr_grpo(rows) * missed
+    return dr_grpo(rewards) * hardness(rewards, k)[:, None]
+
+
+def by_steps(rewards: ArrayLike, chains: Sequence[Sequence[Hashable]]) -> list[Floats]:
+    """For each sample of one prompt, an advantage a step: its reward less what the others got that began as it did.
+
+    `rewards` (samples,), `chains` the steps of each. The baseline of a step is the mean over the *other* samples with the same
+    steps before it and, counted as one more of them, the baseline of the step before; of the first step, the mean over all others
+    (RLOO). It does not depend on what the sample did from there on, so the gradient stays unbiased, and a step after a hopeless
+    beginning is not blamed (VinePPO's idea, Kazemnejad et al. 2024, with no draw more than the group's own).
+    """
+    paid = np.asarray(rewards, float)
+    if len(paid) < 2:
+        raise InputError("a group of one has nobody beside it: draw at least 2 samples a prompt")
+    begun: dict[tuple[Hashable, ...], tuple[float, int]] = {}
+    for reward, chain in zip(paid, chains, strict=True):
+        for size in range(len(chain) + 1):
+            total, count = begun.get(tuple(chain[:size]), (0.0, 0))
+            begun[tuple(chain[:size])] = total + reward, count + 1
+    found = []
+    for reward, chain in zip(paid, chains, strict=True):
+        baseline, gains = (paid.sum() - reward) / (len(paid) - 1), np.empty(len(chain))
+        for place in range(len(chain)):
+            if place:
+                total, count = begun[tuple(chain[:place])]
+                baseline = (total - reward + baseline) / count
+            gains[place] = reward - baseline
+        found.append(gains)
+    return found
 
 
 def gae(rewards: ArrayLike, values: ArrayLike, discount: float = 1.0, smoothing: float = 0.95) -> Floats:

@@ -1,0 +1,208 @@
+"""Reinforcement learning of real models by TRL's trainers, its variants as named presets: `python -m ponder.train.trainer MODEL
+FOLDER`.
+
+The prompts and the rewards are ponder's (`sets.prompts`, `rewards`), everything else is TRL's: rollouts by vLLM on a GPU
+(`--vllm`), LoRA by peft, many GPUs by `accelerate launch`. `--dry-run` runs two steps on a tiny random model of Qwen2.5's
+architecture, on a CPU.
+"""
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ponder.errors import InputError, MissingExtra
+from ponder.tasks import get
+from ponder.train.rewards import Reward, accuracy
+from ponder.train.sets import prompts
+
+log = logging.getLogger(__name__)
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""ChatML, as Qwen2.5 writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Which of TRL's trainers, and the settings that make it the published method; `lacks` says what of the method TRL does not
+    do."""
+
+    trainer: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    lacks: str = ""
+
+
+PRESETS = {
+    "grpo": Preset("GRPO", {"loss_type": "grpo", "scale_rewards": "group", "beta": 0.04, "epsilon": 0.2}),
+    "dr-grpo": Preset("GRPO", {"loss_type": "dr_grpo", "scale_rewards": "none", "beta": 0.0, "epsilon": 0.2}),
+    "dapo": Preset(
+        "GRPO",
+        {
+            "loss_type": "dapo",
+            "scale_rewards": "group",
+            "beta": 0.0,
+            "epsilon": 0.2,
+            "epsilon_high": 0.28,
+            "mask_truncated_completions": True,
+        },
+        "dynamic sampling: groups of equal rewards teach nothing but are not drawn again; filter the prompts by `sets.teachable`",
+    ),
+    "rloo": Preset("RLOO", {"beta": 0.0, "epsilon": 0.2}),
+    "reinforce++": Preset(
+        "GRPO",
+        {"loss_type": "bnpo", "scale_rewards": "batch", "beta": 0.0, "epsilon": 0.2},
+        "the form without groups: this is REINFORCE++-baseline",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to train on, and how much: `prompts` a step, `samples` of each, answers of at most `tokens`."""
+
+    tasks: tuple[str, ...] = ("countdown-4",)
+    steps: int = 200
+    prompts: int = 8
+    samples: int = 8
+    tokens: int = 512
+    rate: float = 1e-6
+    temperature: float = 1.0
+    seed: int = 1
+    lora: int | None = None
+    vllm: bool = False
+    cpu: bool = False
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`; raises InputError if there is none."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset `{name}`; the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def settings(chosen: Preset, run: Run, folder: Path) -> dict[str, Any]:
+    """The arguments of TRL's configuration."""
+    return {
+        "output_dir": str(folder),
+        "max_steps": run.steps,
+        "per_device_train_batch_size": run.prompts * run.samples,
+        "num_generations": run.samples,
+        "max_completion_length": run.tokens,
+        "learning_rate": run.rate,
+        "temperature": run.temperature,
+        "seed": run.seed,
+        "use_vllm": run.vllm,
+        "use_cpu": run.cpu,
+        "bf16": not run.cpu,
+        "logging_steps": 1,
+        "save_steps": max(1, min(50, run.steps)),
+        "report_to": [],
+        **chosen.settings,
+    }
+
+
+def trainer(model: Any, tokenizer: Any, chosen: Preset, run: Run, folder: Path, rewards: Mapping[str, tuple[Reward, float]]) -> Any:
+    """TRL's trainer, ready to `train()`: prompts of the tasks' training splits, `rewards` by name, each with its weight."""
+    try:
+        import trl
+        from datasets import Dataset
+        from peft import LoraConfig
+    except ImportError as error:
+        raise MissingExtra(error.name or "trl", "train") from error
+    config = getattr(trl, f"{chosen.trainer}Config")(
+        **settings(chosen, run, folder), reward_weights=[weight for _, weight in rewards.values()]
+    )
+    each = -(-run.steps * run.prompts // len(run.tasks))
+    rows = prompts(problem for name in run.tasks for problem in get(name).load("train", each))
+    return getattr(trl, f"{chosen.trainer}Trainer")(
+        model=model,
+        args=config,
+        processing_class=tokenizer,
+        reward_funcs=[_named(name, reward) for name, (reward, _) in rewards.items()],
+        train_dataset=Dataset.from_list(rows).shuffle(seed=run.seed),
+        peft_config=None if run.lora is None else LoraConfig(r=run.lora, target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
+
+
+def _named(name: str, reward: Reward) -> Reward:
+    """The reward under the name that TRL's log shows."""
+
+    def called(**columns: Any) -> list[float | None]:
+        return reward(**columns)
+
+    called.__name__ = name
+    return called
+
+
+def tiny(folder: Path) -> tuple[str, Any]:
+    """A random model of Qwen2.5's architecture with 35 thousand parameters in `folder`, and a tokenizer of bytes: nothing is
+    downloaded.
+
+    (A reference model, where a preset wants one, is loaded from a folder again.)
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    words = {word: number for number, word in enumerate([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    inner = Tokenizer(models.BPE(vocab=words, merges=[]))
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    inner.add_special_tokens(specials)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEMPLATE, padding_side="left"
+    )
+    config = Qwen2Config(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        pad_token_id=words["<|endoftext|>"],
+        eos_token_id=words["<|im_end|>"],
+        bos_token_id=None,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return str(folder), tokenizer
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(prog="python -m ponder.train.trainer", description=__doc__)
+    parser.add_argument("model", help="a Hugging Face name or folder; anything, with --dry-run")
+    parser.add_argument("folder", type=Path, help="where checkpoints go; a killed run goes on from the last one")
+    parser.add_argument("--preset", default="dapo", help=", ".join(PRESETS))
+    parser.add_argument("--tasks", nargs="+", default=["countdown-4"])
+    for name in ("steps", "prompts", "samples", "tokens", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Run(), name))
+    parser.add_argument("--rate", type=float, default=Run().rate)
+    parser.add_argument("--lora", type=int, help="train a LoRA of this rank instead of all weights")
+    parser.add_argument("--vllm", action="store_true", help="draw with vLLM on this machine's GPUs")
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--dry-run", action="store_true", help="two steps on a tiny random model, on a CPU")
+    options = vars(parser.parse_args())
+    name, folder, dry = options.pop("model"), options.pop("folder"), options.pop("dry_run")
+    chosen = preset(options.pop("preset"))
+    run = Run(**options | {"tasks": tuple(options["tasks"])})
+    if dry:
+        run = Run(run.tasks, 2, 2, 4, 16, run.rate, lora=run.lora, cpu=True)
+        model, tokenizer = tiny(folder / "random")
+    else:
+        from transformers import AutoTokenizer
+
+        model, tokenizer = name, AutoTokenizer.from_pretrained(name)
+    if chosen.lacks:
+        log.info("of this method TRL lacks %s", chosen.lacks)
+    made = trainer(model, tokenizer, chosen, run, folder, {"right": (accuracy, 1.0)})
+    made.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
+    log.info("%s", made.state.log_history[-1])
+
+
+if __name__ == "__main__":
+    main()

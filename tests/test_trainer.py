@@ -1,0 +1,37 @@
+"""TRL's trainers with ponder's prompts and rewards: two steps of every preset on a tiny random model."""
+
+import math
+
+import pytest
+
+from ponder.errors import InputError
+
+pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
+pytest.importorskip("trl", reason="needs the extra `train`: make test-train")
+
+from ponder.train.rewards import accuracy, form
+from ponder.train.trainer import PRESETS, Run, preset, settings, tiny, trainer
+
+pytestmark = pytest.mark.filterwarnings("default")  # the trainers' own
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_two_steps_of_every_preset(name, tmp_path):
+    model, tokenizer = tiny(tmp_path / "random")
+    run = Run(steps=2, prompts=1, samples=2, tokens=4, cpu=True, rate=1e-3, lora=2 if name == "dapo" else None)
+    made = trainer(model, tokenizer, preset(name), run, tmp_path, {"right": (accuracy, 1.0), "form": (form, 0.2)})
+    made.train()
+    last = [line for line in made.state.log_history if "reward" in line][-1]
+    assert made.state.global_step == 2
+    assert math.isfinite(last["loss"])
+    assert {"rewards/right/mean", "rewards/form/mean"} <= set(last)
+    assert last["reward"] == last["rewards/right/mean"] + 0.2 * last["rewards/form/mean"]
+
+
+def test_the_settings_are_the_published_ones(tmp_path):
+    dapo = settings(preset("dapo"), Run(), tmp_path)
+    assert (dapo["epsilon"], dapo["epsilon_high"], dapo["beta"], dapo["loss_type"]) == (0.2, 0.28, 0.0, "dapo")
+    assert settings(preset("dr-grpo"), Run(), tmp_path)["scale_rewards"] == "none"
+    assert settings(preset("grpo"), Run(), tmp_path)["beta"] == 0.04
+    with pytest.raises(InputError, match="presets are grpo"):
+        preset("gpo")
