@@ -44,10 +44,10 @@ class Plan:
     """
 
     steps: int = 150
-    prompts: int = 64
+    prompts: int = 32
     samples: int = 16
-    kept: int = 8
-    updates: int = 2
+    kept: int = 16
+    updates: int = 1
     rate: float = 2e-4
     warmup: int = 5
     k: int = 1

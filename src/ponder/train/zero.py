@@ -1,11 +1,12 @@
 """Train `mini-zero` from `builtin:mini` by reinforcement alone, no demonstrations: `python -m ponder.train.zero FOLDER`.
 
-What R1-Zero is to its base (DeepSeek-AI 2025): the model draws, the tasks' checks pay, nothing else is said. The paid sum is the
-chance that one of `k` samples is right, credit is by steps, and entropy has a floor: `docs/zero.md` says why each is there.
+What R1-Zero is to its base (DeepSeek-AI 2025): the model draws, the tasks' checks pay, nothing else is said. `docs/grpo.md` says
+what was measured so far, and what was not.
 """
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,11 @@ log = logging.getLogger(__name__)
 TASKS = ("countdown-3", "countdown-4", "countdown-5", "arithmetic-16")
 PLAN = Plan(
     steps=150,
-    prompts=48,
-    rate=3e-4,
-    k=4,
-    floor=0.08,
-    bonus=0.01,
-    mix={"countdown-3": 0.15, "countdown-4": 0.5, "countdown-5": 0.25, "arithmetic": 0.1},
+    prompts=32,
+    kept=16,
+    updates=1,
+    k=2,
+    mix={"countdown-3": 0.2, "countdown-4": 0.5, "countdown-5": 0.2, "arithmetic": 0.1},
     heat={"countdown-3": 1.0, "countdown-4": 1.0, "countdown-5": 1.0},
 )
 
@@ -64,8 +64,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=PLAN.threads)
     parser.add_argument("--problems", type=int, default=200, help="held-out problems of each task in the evaluation")
     options = parser.parse_args()
-    from dataclasses import replace
-
     plan = replace(PLAN, steps=options.steps, prompts=options.prompts, threads=options.threads)
     torch.set_num_threads(plan.threads)
     model = base()
