@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
-from ponder.train import evaluation  # noqa: E402
-from ponder.train.grpo import Rollouts  # noqa: E402
+from ponder.train import evaluation
+from ponder.train.grpo import Rollouts
 
 
 def rollouts(problems, plan):
