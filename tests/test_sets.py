@@ -95,19 +95,6 @@ def test_steps_end_at_the_first_error():
     assert sets.stepwise([labelled], threshold=0.5)[0]["labels"] == [False]
 
 
-def test_contamination_is_seen_by_id_by_words_and_by_runs():
-    task = get("countdown-3")
-    held_out = task.load("test", 50)
-    assert not sets.contaminated(get("countdown").load("train", 200), held_out)
-    assert sets.contaminated([*PROBLEMS, held_out[3]], held_out) == [held_out[3]]
-    expression = get("arithmetic-16").load("train", 2)
-    part = [one.question.removeprefix("compute left to right ") for one in expression]
-    from ponder.tasks import free
-
-    quoted = free.problem(f"Please work out this one for me now: {part[0]} - thank you")
-    assert sets.contaminated(expression, [quoted]) == [expression[0]]
-
-
 def test_a_set_is_a_folder_with_a_card(tmp_path):
     rows = sets.tuning([attempt(0, True), attempt(1, True)])
     path = sets.write(rows, tmp_path, sets.Card("Countdown, solved", "Made by a test.", "None."))

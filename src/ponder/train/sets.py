@@ -10,7 +10,6 @@ Prompts are conversations, as TRL takes them; stepwise prompts are texts. A set 
 """
 
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,31 +153,6 @@ def stepwise(labelled: Iterable[Labelled], threshold: float = 0.0) -> list[Row]:
             size = labels.index(False) + 1 if False in labels else len(labels)
             rows.append({"prompt": one.question, "completions": list(chain.steps[:size]), "labels": labels[:size]})
     return rows
-
-
-def contaminated(training: Iterable[Problem], held_out: Iterable[Problem], words: int = 13) -> list[Problem]:
-    """The training problems that a held-out one shows up in: by id within a task, by equal words, or by a run of `words` words."""
-    ids, texts, runs = set[tuple[str, str]](), set[tuple[str, ...]](), set[tuple[str, ...]]()
-    for problem in held_out:
-        spelled = _words(problem)
-        ids.add((problem.task.name.partition("-")[0], problem.id))
-        texts.add(spelled)
-        runs.update(_runs(spelled, words))
-    return [
-        problem
-        for problem in training
-        if (problem.task.name.partition("-")[0], problem.id) in ids
-        or (spelled := _words(problem)) in texts
-        or not runs.isdisjoint(_runs(spelled, words))
-    ]
-
-
-def _words(problem: Problem) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+|[^\w\s]", problem.question.casefold()))
-
-
-def _runs(words: tuple[str, ...], size: int) -> set[tuple[str, ...]]:
-    return {words[place : place + size] for place in range(len(words) - size + 1)}
 
 
 @dataclass(frozen=True, slots=True)
