@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ponder.answers import numbered
-from ponder.lab.statistics import interval, majority_at_k, paired_interval, pass_at_k
+from ponder.lab.intervals import interval, paired_interval
+from ponder.lab.statistics import majority_at_k, pass_at_k
 from ponder.tasks import get
 from ponder.train.grpo import Plan, Rollouts, draw
 from ponder.train.rewards import accuracy
