@@ -4,6 +4,7 @@ python runs/coverage.py
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ponder.lab.statistics import best_of_k, majority_at_k, pass_at_k
 
 PAGE = Path(__file__).parent.parent / "docs" / "intervals.md"
 MARK = "<!-- made by runs/coverage.py -->"
-RUNS = 4_000
+RUNS = 2_000
 SIZES = (30, 100, 200, 500)
 MEANS = (0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
 SAMPLES, K = 8, 4
@@ -51,8 +52,8 @@ def majority(generator: np.random.Generator, problems: int, mean: float) -> Made
 
 
 def best(generator: np.random.Generator, problems: int, mean: float) -> Made:
-    """A noisy score of 8 samples: the truth is the mean of a million problems."""
-    many = max(1, min(RUNS, 6_000_000 // (8 * problems)))
+    """A noisy score of 8 samples: the truth is the mean of 400,000 problems."""
+    many = max(1, min(RUNS, 2_000_000 // (8 * problems)))
     chance = generator.beta(mean, 1 - mean, (problems * many, 1))
     right = generator.random((len(chance), SAMPLES)) < chance
     scores = right + generator.standard_normal(right.shape)
@@ -60,9 +61,10 @@ def best(generator: np.random.Generator, problems: int, mean: float) -> Made:
     return *interval(values.reshape(problems, many)), best_truth(mean)
 
 
+@cache
 def best_truth(mean: float) -> float:
     generator = np.random.default_rng(99)
-    chance = generator.beta(mean, 1 - mean, (1_000_000, 1))
+    chance = generator.beta(mean, 1 - mean, (400_000, 1))
     right = generator.random((len(chance), K)) < chance
     picked = np.argmax(right + generator.standard_normal(right.shape), axis=1)
     return float(right[np.arange(len(right)), picked].mean())
@@ -130,8 +132,11 @@ def rows() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    table = "\n".join(rows())
-    print(table)
+    made = []
+    for row in rows():
+        print(row, flush=True)
+        made.append(row)
+    table = "\n".join(made)
     text = PAGE.read_text()
     head, _, _ = text.partition(MARK)
     PAGE.write_text(f"{head}{MARK}\n\n{table}\n")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ponder.lab.laws import fit
+from ponder.lab.laws import compared, fit
 from ponder.lab.statistics import pass_at_k
 
 KS = [1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100]
@@ -70,3 +70,43 @@ def test_data_without_a_law_give_a_reason(law: str, ks: list[int], curve: list[f
 def test_odd_curves_do_not_crash(curve: list[float]) -> None:
     found = fit([1, 2, 4, 8], np.tile(curve, (5, 1)), resamples=10)
     assert found.reason is not None or found.error is not None
+
+
+def test_a_saturating_curve_gives_its_limit_back_and_is_told_to_have_stopped() -> None:
+    curve = 0.62 - 0.22 * np.power(np.array(KS, float), -1.1)
+    found = fit(KS, curve, law="saturation")
+    assert found.limit == pytest.approx(0.62, abs=1e-4)
+    assert found.predict(10_000) == pytest.approx(0.62, abs=1e-3)
+    assert found.reaches(0.6) == pytest.approx((0.22 / 0.02) ** (1 / 1.1), rel=1e-3)
+    assert found.reaches(0.63) is None
+
+
+def test_the_beta_mixture_gives_its_constants_back() -> None:
+    from scipy.special import betaln
+
+    ks = np.array(KS, float)
+    found = fit(KS, 1 - np.exp(betaln(0.4, 3.0 + ks) - betaln(0.4, 3.0)), law="beta-mixture")
+    assert (found.a, found.b) == (pytest.approx(0.4, rel=1e-4), pytest.approx(3.0, rel=1e-4))
+
+
+def test_log_odds_in_flops_give_their_constants_back() -> None:
+    flops = np.logspace(12, 16, 9)
+    found = fit(flops.tolist(), 1 / (1 + np.exp(-(-20 + 0.6 * np.log(flops)))), law="log-odds")
+    assert (found.a, found.b) == (pytest.approx(-20, rel=1e-3), pytest.approx(0.6, rel=1e-3))
+
+
+def test_laws_are_chosen_by_the_unseen_half_and_doubt_is_said() -> None:
+    """Beta rates of 400 problems × 200 samples choose their law; six problems cannot tell."""
+    generator = np.random.default_rng(1)
+    curves = pass_at_k(200, generator.binomial(200, generator.beta(0.4, 3.0, 400)), KS)
+    found = compared(KS, curves)
+    assert found.best is not None
+    assert found.best.law == "beta-mixture"
+    assert found.growth == "growing"
+    few = compared(KS, curves[:6])
+    assert few.warning is not None
+    noise = generator.normal(0, 0.01, (400, len(KS)))
+    flat = compared(KS, 0.5 - 0.1 * np.power(np.array(KS, float), -2) + noise, ("saturation", "log-linear"))
+    assert flat.growth == "stopped"
+    assert flat.best is not None
+    assert flat.best.law == "saturation"
