@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from ponder.errors import InputError
 from ponder.lab.bank import draw_bank
 from ponder.lab.scale import scale
 from ponder.lab.statistics import majority_at_k
 from ponder.models.simulated import ABLE, Simulated
 from ponder.solve import solve
 from ponder.strategies import parse, registry
+from ponder.strategies.sequential import _ramped
 from ponder.strategies.stopping import beta, confident, dirichlet, stops, window
 from ponder.tasks.simulated import problems, simulated
 from ponder.types import Score, Usage
@@ -260,3 +262,11 @@ def test_adaptive_consistency_on_recorded_dates(data: Path) -> None:
     classes, correct = matrices([(answers, gold[row["id"]]) for answers, row in zip(said, rows, strict=True)])
     assert round(100 * majority_at_k(classes, correct, [40])[0].mean(), 1) == 77.2
     assert_allclose(replayed(confident, classes, correct, 10), [77.2, 4.4], atol=0.1)
+
+
+def test_with_a_ramp_one_goes_alone_and_one_more_for_each_so_many_that_have_finished():
+    abreast = _ramped(4, 3)
+    assert [abreast(finished) for finished in range(12)] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    assert {_ramped(4, 0)(finished) for finished in range(12)} == {4}
+    with pytest.raises(InputError, match="`ramp` counts draws"):
+        _ramped(4, -1)
