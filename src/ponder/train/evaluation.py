@@ -47,7 +47,7 @@ class Evaluation:
 
 
 def figure(rows: Floats) -> Figure:
-    """The mean of `rows` (problems,) and its bootstrap interval over problems."""
+    """The mean of `rows` (problems,) and its interval over problems."""
     low, high = interval(rows[:, None])
     return Figure(float(rows.mean()), float(low[0]), float(high[0]), rows)
 

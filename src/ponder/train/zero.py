@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=PLAN.steps)
     parser.add_argument("--prompts", type=int, default=PLAN.prompts)
     parser.add_argument("--threads", type=int, default=PLAN.threads)
-    parser.add_argument("--problems", type=int, default=200, help="held-out problems of each task in the evaluation")
+    parser.add_argument("--problems", type=int, default=100, help="held-out problems of each task in the evaluation")
     options = parser.parse_args()
     plan = replace(PLAN, steps=options.steps, prompts=options.prompts, threads=options.threads)
     torch.set_num_threads(plan.threads)
