@@ -50,9 +50,14 @@ async def _upstream(ready: Connection) -> None:
     counted = Counter[str]()
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        with contextlib.suppress(ConnectionResetError):  # the client is gone, and nobody can have the rest
+            await write(request, response)
+        return response
+
+    async def write(request: web.Request, response: web.StreamResponse) -> None:
         body = await request.json()
         n, length, prompt = body.get("n", 1), 3 + body["seed"] % 12, 3 + len(json.dumps(body["messages"])) // 4
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for place in range(length):
             if place == 0:
@@ -65,12 +70,11 @@ async def _upstream(ready: Connection) -> None:
                 counted["completion"] += 1
                 try:
                     await response.write(_event({"choices": [choice], "usage": usage}))
-                except ConnectionResetError:  # nobody can have it
+                except ConnectionResetError:
                     counted["completion"] -= 1
-                    return response
+                    raise
             await asyncio.sleep(0.003)
         await response.write(_event({"choices": [], "usage": _usage(prompt, length * n)}) + b"data: [DONE]\n\n")
-        return response
 
     async def count(_: web.Request) -> web.Response:
         return web.json_response(counted)

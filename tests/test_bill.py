@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from endpoint import Endpoint
-from ponder.models import connection
+from ponder.models import hangup
 from ponder.models.chat import Chat
 from ponder.models.wire import Dialect
 from ponder.serve.bill import bill
@@ -50,7 +50,7 @@ def test_everything_generated_is_billed_and_all_but_the_answer_is_reasoning():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_bill_is_the_endpoints_own_count_also_of_what_was_cancelled(seed, monkeypatch):
     """60 requests, a third of them dropped at a random moment; `benchmarks/bill.py` is the same for 10,000."""
-    monkeypatch.setattr(connection, "LAST", 5.0)  # a busy machine is not a wrong bill
+    monkeypatch.setattr(hangup, "PATIENCE", 5.0)  # a busy machine is not a wrong bill
     dice, settled = random.Random(seed), []
 
     async def settle(client, plan, owed):

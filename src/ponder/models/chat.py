@@ -15,7 +15,8 @@ from ponder.cost import architecture
 from ponder.cost.architecture import Architecture
 from ponder.errors import AbilityMissing, InputError
 from ponder.models import wire
-from ponder.models.connection import Connections, Timeout, accept, address, again, blocks, reached
+from ponder.models.connection import Connections, Timeout, accept, address, again
+from ponder.models.hangup import blocks, reached
 from ponder.models.refusal import Refusal
 from ponder.models.reply import Reply
 from ponder.models.retry import Retry
@@ -91,8 +92,8 @@ class Chat:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Draw. Attempts are repeated only until something was produced.
 
-        Cancelled, it still gives what the endpoint has written by then, for at most `connection.LAST` seconds, so that the bill is
-        the endpoint's own. Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or
+        Cancelled, it still gives what the endpoint has written by then, so that the bill is the endpoint's own
+        (`hangup`). Raises AbilityMissing before anything is spent, EndpointError when the endpoint refuses, breaks off or
         is too slow, ProtocolError when what it says cannot be.
         """
         self._require(request)
@@ -104,14 +105,18 @@ class Chat:
                 dialect = self.dialect
                 reply = Reply(self.name, request, secrets, running=dialect.running_usage)
                 try:
-                    response, cancelled = await reached(self._post(lane.session, request, dialect, deadline))
+                    posting = self._post(lane.session, request, dialect, deadline)
+                    response, cancelled = await reached(posting, reply.running)
+                    if response is None:  # it was cancelled before the endpoint had written anything
+                        yield Chunk(usage=Usage(calls=1))
+                        raise asyncio.CancelledError
                     async with response:
                         await self._accept(response, dialect, secrets)
                         if self._streams(request) and response.content_type != "application/json":
                             async for block in blocks(response, cancelled, reply.running):
                                 for chunk in reply.feed(block):
                                     yield chunk
-                                if not block and not reply.started:  # it was cancelled before it had written anything
+                                if not block and not reply.started:
                                     yield Chunk(usage=Usage(calls=1))
                         elif cancelled:
                             raise asyncio.CancelledError
@@ -119,6 +124,10 @@ class Chat:
                             for chunk in reply.whole(await response.read()):
                                 yield chunk
                     break
+                except asyncio.CancelledError:
+                    for chunk in reply.end() if reply.complete else ():
+                        yield chunk
+                    raise
                 except (Refusal, aiohttp.ClientError, TimeoutError, OSError) as error:
                     if reply.complete:
                         break  # only the usage is lost

@@ -1,19 +1,18 @@
 """HTTP sessions that live as long as their event loop, what their answers and failures mean, and when to ask again."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
 from ponder.errors import InputError, ProtocolError
+from ponder.models.hangup import Connector
 from ponder.models.refusal import Refusal, refused
 from ponder.models.retry import Retry, retry_after
 
 ERROR_BYTES = 65536
-LAST = 0.08  # seconds that a cancelled stream has to end properly
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(loop)
         if lane is None:
-            connector = aiohttp.TCPConnector(limit=0)
+            connector = Connector(limit=0)
             session = aiohttp.ClientSession(connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
             lane = Lane(session, asyncio.Semaphore(self._width), _keep(session))
             self._lanes = {old: open_lane for old, open_lane in self._lanes.items() if not open_lane.session.closed} | {loop: lane}
@@ -83,79 +82,6 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
         yield
     finally:
         await session.close()
-
-
-async def reached(posting: Awaitable[aiohttp.ClientResponse]) -> tuple[aiohttp.ClientResponse, bool]:
-    """The response, and whether the caller was cancelled while it waited: then there are `LAST` seconds for it to come."""
-    sending = asyncio.ensure_future(posting)
-    try:
-        return await asyncio.shield(sending), False
-    except asyncio.CancelledError:
-        until = asyncio.get_running_loop().time() + LAST
-        while not sending.done() and (left := until - asyncio.get_running_loop().time()) > 0:
-            with contextlib.suppress(asyncio.CancelledError):  # once more: it is over in a moment
-                await asyncio.wait({sending}, timeout=left)
-        if sending.done() and not sending.cancelled() and sending.exception() is None:
-            return sending.result(), True
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-        raise
-
-
-async def blocks(response: aiohttp.ClientResponse, cancelled: bool, counts: bool) -> AsyncGenerator[bytes, None]:
-    """The blocks of a stream as they come. One that is cancelled ends properly, and only then is that raised.
-
-    The endpoint is told by the end of our side of the connection, and what it has written by then is read to the end of its side:
-    one that `counts` as it goes has said there what it bills. That may take `LAST` seconds; then, and where nothing is counted or
-    there is no half-closed connection (TLS), it is closed at once. An empty block says that a cancelled stream has ended properly.
-    `cancelled`: it is so before the first block.
-    """
-    stopping = asyncio.CancelledError() if cancelled else None
-    while True:
-        if stopping is not None:
-            break
-        try:
-            block = await response.content.readany()
-        except asyncio.CancelledError as stop:
-            stopping = stop
-            continue
-        if not block:
-            return
-        yield block
-    if counts and _hang_up(response):
-        until = asyncio.get_running_loop().time() + LAST
-        while (last := await _before(until, response)) is not None:
-            yield last
-            if not last:
-                break
-    raise stopping
-
-
-async def _before(until: float, response: aiohttp.ClientResponse) -> bytes | None:
-    """The next block of a stream, b"" at its end; None if it does not come in time, or the connection breaks.
-
-    To be cancelled once more changes nothing: it is over in a moment.
-    """
-    try:
-        async with asyncio.timeout_at(until):
-            return await response.content.readany()
-    except asyncio.CancelledError:
-        return await _before(until, response)
-    except aiohttp.ClientPayloadError:  # the end of the connection, which is that of the stream; what came before it is still there
-        return response.content._read_nowait(-1)
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        return None
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> bool:
-    """End our side of the connection; whether the rest can be read then. What is whole already has no connection any more."""
-    if response.connection is None:
-        return True
-    transport = response.connection.transport
-    if transport is None or not transport.can_write_eof():
-        return False
-    transport.write_eof()
-    return True
 
 
 def failure(who: str, error: Exception, timeout: Timeout) -> Refusal:

@@ -108,11 +108,13 @@ class Reply:
             chunk = self._chunk(choice, payload)
             if chunk is None:
                 continue
+            so_far = self._so_far(choice.index, payload) if self.running else None
             if self.complete:
-                self._held = chunk
+                self._held, self._usage = chunk, so_far
             else:
-                yield replace(chunk, usage=self._so_far(choice.index, payload)) if self.running else chunk
-        if self.request.n == 1 or self.complete:  # before, vLLM's running counts are those of one choice
+                yield replace(chunk, usage=so_far) if self.running else chunk
+        of_one = self.request.n > 1 and (not self.complete or (self.running and payload.choices))  # as vLLM's running counts are
+        if not of_one:
             self._usage = wire.usage(payload.usage, self.who) or self._usage
 
     def _so_far(self, choice: int, payload: wire.Payload) -> Usage | None:
