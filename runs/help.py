@@ -27,6 +27,7 @@ COMMANDS = (
     "models",
     "tasks",
     "strategies",
+    "mcp",
     "keys create",
     "keys list",
     "keys revoke",

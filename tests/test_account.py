@@ -1,10 +1,12 @@
 """A key's limits hold inside its requests, however many run at once, and the ledger has what the model itself counted."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from ponder import budget
 from ponder.errors import LimitReached
 from ponder.models.simulated import ABLE, Simulated
 from ponder.serve.account import Accounts
@@ -13,7 +15,7 @@ from ponder.serve.ledger import Ledger
 from ponder.serve.limits import parse
 from ponder.solve import solve
 from ponder.tasks.simulated import problems
-from ponder.types import Price
+from ponder.types import Price, Usage
 
 
 @pytest.fixture
@@ -28,11 +30,22 @@ def asked(accounts, key, model, requests, n=8):
 
     async def one(number):
         try:
-            with accounts.open(f"{key.id}{number}", key) as account:
-                settings = {"model": model, "strategy": "self-consistency", "n": n, "max_tokens": 64, "listener": account}
+            account = accounts.admit(f"{key.id}{number}", key)
+        except LimitReached:
+            return None
+
+        def listener(event):
+            if event.kind == "drawn":
+                account.journal(account.number(), Usage(**event.data["usage"]), event.data["usd"])
+
+        settings = {"model": model, "strategy": "self-consistency", "n": n, "max_tokens": 64, "listener": listener}
+        try:
+            with budget.under(account.meter) if account.meter else nullcontext():
                 return await solve(problems(requests)[number], **settings)
         except LimitReached:
             return None
+        finally:
+            account.settle()
 
     async def main():
         return await asyncio.gather(*(one(number) for number in range(requests)))
@@ -76,8 +89,8 @@ def test_failed_and_cancelled_draws_are_on_the_account(accounts):
 
 def test_clients_are_told_what_is_left(accounts):
     key = Key("k", "k", parse("10/m,1000 tokens/m"))
-    with accounts.open("r", key) as account:
-        account.journal(0, replace(Simulated().tally.usage, completion=400), None)
-        told = account.headers()
+    account = accounts.admit("r", key)
+    account.journal(0, Usage(1, 0, 0, 400), None)
+    told = account.headers()
     assert (told["x-ratelimit-remaining-requests"], told["x-ratelimit-remaining-tokens"]) == ("9", "600")
     assert told["x-ratelimit-reset-tokens"].endswith("s")

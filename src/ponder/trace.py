@@ -34,10 +34,13 @@ class Event:
 
 
 class Trace:
-    """The events of one solve, in order; `listener` hears each as it happens. `leading` is the anytime answer."""
+    """The events of one solve, in order; `listener` hears each as it happens. `leading` is the anytime answer.
 
-    def __init__(self, seed: int = 0, listener: Callable[[Event], None] | None = None) -> None:
-        self.seed, self.events = seed, list[Event]()
+    `hears`: the listener hears the pieces of draws too, where those are certain to be the answer.
+    """
+
+    def __init__(self, seed: int = 0, listener: Callable[[Event], None] | None = None, hears: bool = True) -> None:
+        self.seed, self.events, self.hears = seed, list[Event](), hears
         self.leading: Answer | None = None
         self.root = self
         self._listener, self._began = listener, time.monotonic()
@@ -61,7 +64,7 @@ class Trace:
         So is its seed, except that of branch 0, which draws what this one would.
         """
         seed = int.from_bytes(sha256(f"{self.seed}:{index}".encode()).digest()[:4], "big") >> 1 if index else self.seed
-        branch = Trace(seed, self._listener)
+        branch = Trace(seed, self._listener, self.hears)
         branch.events, branch.root, branch._began = self.events, self.root, self._began
         return branch
 
@@ -111,6 +114,33 @@ def _total(events: list[Event], what: str) -> float | None:
     return None if None in amounts else sum(amounts)
 
 
+def span(event: Event, model: str) -> tuple[str, dict[str, Any]]:
+    """The OpenTelemetry span of a `drawn` event, by the GenAI semantic conventions: its name, and attributes with the usage.
+
+    Only these leaves carry usage: a sum over all spans is then the bill.
+    """
+    used = Usage(**event.data["usage"])
+    return f"chat {model}", {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai" if "@http" in model else "ponder",
+        "gen_ai.request.model": model,
+        "gen_ai.response.finish_reasons": (event.data["finish_reason"],),
+        "gen_ai.usage.input_tokens": used.prompt,
+        "gen_ai.usage.output_tokens": used.completion,
+        "gen_ai.usage.cache_read.input_tokens": used.cached,
+        "ponder.role": event.data["role"],
+    }
+
+
+def workflow(strategy: str, model: str) -> tuple[str, dict[str, Any]]:
+    """The span of a whole solve: no usage, which its leaves have."""
+    return f"invoke_workflow {strategy}", {
+        "gen_ai.operation.name": "invoke_workflow",
+        "gen_ai.workflow.name": strategy,
+        "gen_ai.request.model": model,
+    }
+
+
 _current: ContextVar[Trace | None] = ContextVar("ponder.trace", default=None)
 
 
@@ -141,8 +171,8 @@ _aloud: ContextVar[bool] = ContextVar("ponder.aloud", default=False)
 
 
 def aloud() -> bool:
-    """Whether what is drawn now is certain to be the answer."""
-    return _aloud.get()
+    """Whether what is drawn now is certain to be the answer, and there is someone who hears its pieces."""
+    return _aloud.get() and current().hears
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ponder.cli import (
     demo,
     keys,
     lists,
+    mcp,
     models,
     plan,
     processbench,
@@ -55,6 +56,7 @@ for _command in (
     lists.tasks,
     lists.strategies,
     keys.keys,
+    mcp.mcp,
 ):
     app.command(_command)
 

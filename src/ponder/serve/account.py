@@ -8,18 +8,15 @@ many requests run at once. (Processes that share a ledger learn of each other's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 
-from ponder import budget
 from ponder.budget import Budget, Charge, Meter
 from ponder.errors import LimitReached
 from ponder.serve import limits
 from ponder.serve.keys import Key
 from ponder.serve.ledger import Ledger
 from ponder.serve.limits import Limit, Standing
-from ponder.trace import Event
 from ponder.types import Usage
 
 
@@ -61,10 +58,13 @@ class Account:
         for meter in self.windows:
             meter.read()
 
-    def __call__(self, event: Event) -> None:
-        """A listener to a solve's events: journals each draw that was made, and not replayed."""
-        if event.kind == "drawn" and event.data["role"] != "replayed":
-            self.journal(self.number(), Usage(**event.data["usage"]), event.data["usd"])
+    @property
+    def meter(self) -> Meter | None:
+        """What the request spends under, beside its own budget."""
+        return self.windows[0] if self.windows else None
+
+    def settle(self) -> None:
+        self.ledger.settle(self.request)
 
     def standings(self) -> list[Standing]:
         return self.ledger.standings(self.key)
@@ -81,16 +81,10 @@ class Accounts:
         self.ledger = ledger
         self._windows: dict[Key, tuple[Window, ...]] = {}
 
-    @contextmanager
-    def open(self, request: str, key: Key) -> Iterator[Account]:
-        """Admit a request and settle it at the end; inside, the ambient budget is the key's. Raises LimitReached."""
+    def admit(self, request: str, key: Key) -> Account:
+        """Open the account of a request, which is to be settled. Raises LimitReached."""
         self.ledger.admit(request, key)
-        account = Account(request, key, self.ledger, self._shared(key))
-        try:
-            with budget.under(account.windows[0]) if account.windows else nullcontext():
-                yield account
-        finally:
-            self.ledger.settle(request)
+        return Account(request, key, self.ledger, self._shared(key))
 
     def _shared(self, key: Key) -> tuple[Window, ...]:
         if key not in self._windows:

@@ -48,6 +48,8 @@ class Archive:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
+            if path != ":memory:":
+                Path(path).chmod(0o600)  # it holds prompts
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"cannot open the archive `{path}`: {error}; choose another place with --store, or --no-store"

@@ -29,7 +29,7 @@ from ponder.types import Request as Draw
 async def chat_completion(request: Request, body: ChatRequest) -> Response:
     house, client = await entered(request)
     asked = chat.ask(body)
-    plan, updates = await started(house, client, asked)
+    plan, updates = await started(house, client, asked, bool(body.stream))
     if body.stream:
         return Stream(chat.chunks(plan, updates, _counted(body.stream_options), asked.reasoning), house.settings.alive)
     ended = await unless_gone(request.receive, finished(updates))
@@ -38,7 +38,7 @@ async def chat_completion(request: Request, body: ChatRequest) -> Response:
 
 async def completion(request: Request, body: CompletionRequest) -> Response:
     house, client = await entered(request)
-    plan, updates = await started(house, client, completions.ask(body))
+    plan, updates = await started(house, client, completions.ask(body), bool(body.stream))
     if body.stream:
         return Stream(completions.chunks(plan, updates, _counted(body.stream_options)), house.settings.alive)
     return JSONResponse(completions.whole(plan, await unless_gone(request.receive, finished(updates))))
@@ -47,7 +47,7 @@ async def completion(request: Request, body: CompletionRequest) -> Response:
 async def response(request: Request, body: ResponseRequest) -> Response:
     house, client = await entered(request)
     before = _before(house, client, body)
-    plan, updates = await started(house, client, responses.ask(body, before))
+    plan, updates = await started(house, client, responses.ask(body, before), bool(body.stream))
 
     def keep(over: dict[str, Any], ended: Ended) -> None:
         if house.archive is not None and plan.kept:
@@ -79,7 +79,7 @@ async def forgotten_response(request: Request, name: str) -> Response:
 
 async def message(request: Request, body: MessageRequest) -> Response:
     house, client = await entered(request)
-    plan, updates = await started(house, client, messages.ask(body))
+    plan, updates = await started(house, client, messages.ask(body), bool(body.stream))
     if body.stream:
         return Stream(messages.events(plan, body, updates), house.settings.alive)
     return JSONResponse(messages.whole(plan, body, await unless_gone(request.receive, finished(updates))))
@@ -107,10 +107,14 @@ async def entered(request: Request) -> tuple[House, Client]:
     return house, await house.seams.authorise(request.headers)
 
 
-async def started(house: House, client: Client, ask: Ask) -> tuple[Plan, AsyncGenerator[Update, None]]:
-    """The plan of a request and what will happen; nothing is spent until the first update is asked for."""
+async def started(house: House, client: Client, ask: Ask, streams: bool) -> tuple[Plan, AsyncGenerator[Update, None]]:
+    """The plan of a request and what will happen; nothing is spent until the first update is asked for.
+
+    Where nothing `streams`, the draws are not heard piece by piece.
+    """
+    house.door.knock()
     plan = house.plan(ask)
-    return plan, running(plan, house, client, await house.seams.admit(client, plan))
+    return plan, running(plan, house, client, await house.seams.admit(client, plan), streams)
 
 
 def _before(house: House, client: Client, body: ResponseRequest) -> tuple[Message, ...]:

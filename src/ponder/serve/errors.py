@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from ponder import errors
@@ -52,6 +53,9 @@ def refusal(error: PonderError) -> Refusal:
     match error:
         case Refusal():
             return error
+        case errors.LimitReached(limit=limit, after=after):
+            code = "rate_limit_exceeded" if _soon(limit, after) else "insufficient_quota"
+            return Refusal(429, str(error), code, headers=_again(after))
         case errors.BudgetExhausted(limit="seconds"):
             return Refusal(504, f"no answer was ready in time: {error}", "timeout")
         case errors.BudgetError():
@@ -68,3 +72,15 @@ def refusal(error: PonderError) -> Refusal:
             return Refusal(502, str(error), "upstream_error")
         case _:
             return Refusal(500, str(error), "server_error")
+
+
+def _soon(limit: str, after: float | None) -> bool:
+    """Whether waiting helps, as OpenAI's codes distinguish it."""
+    return limit != "usd" and after is not None and after <= 3600
+
+
+def _again(after: float | None) -> dict[str, str]:
+    """When to ask again; the official clients do so by themselves unless they are told not to."""
+    if after is None:
+        return {"x-should-retry": "false"}
+    return {"Retry-After": str(ceil(after))} | ({"x-should-retry": "false"} if after > 60 else {})

@@ -22,6 +22,7 @@ from ponder.serve.archive import Archive
 from ponder.serve.ask import Ask
 from ponder.serve.bill import Bill
 from ponder.serve.compute import Plan
+from ponder.serve.door import Door
 from ponder.serve.errors import Refusal
 from ponder.serve.format import Conforms, faults
 from ponder.serve.problem import problem
@@ -44,6 +45,7 @@ class House:
     verifier: Verifier | None
     tuned: Mapping[str, Policy]
     archive: Archive | None
+    door: Door
 
     def plan(self, ask: Ask) -> Plan:
         """What will run for a request. Raises `Refusal`, `InputError` or `AbilityMissing` for what cannot."""
@@ -134,4 +136,4 @@ async def open_house(settings: Settings, seams: Seams) -> AsyncIterator[House]:
         archive = Archive(settings.store) if settings.store else None
         if archive is not None:
             stack.callback(archive.close)
-        yield House(settings, seams, models, verifier, tuned, archive)
+        yield House(settings, seams, models, verifier, tuned, archive, Door(settings.crowd))

@@ -59,6 +59,10 @@ class Keyring:
             raise InputError(f"there is a key called `{name}`; revoke it first, or choose another name") from None
         return key
 
+    def needed(self) -> bool:
+        """Whether a key was ever made: revoking the last one does not open the door."""
+        return self._db.execute("SELECT 1 FROM key LIMIT 1").fetchone() is not None
+
     def check(self, key: str) -> Key | None:
         """The key's row, or None: it is unknown, wrong or revoked."""
         identity = key.split("-")[1] if key.startswith("pk-") and key.isascii() else ""

@@ -6,16 +6,18 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import ponder
 from ponder import budget as budgets
-from ponder.errors import BudgetExhausted, PonderError
+from ponder.budget import Meter
+from ponder.errors import AbilityMissing, BudgetExhausted, ModelError, PonderError
 from ponder.models.sample import together
 from ponder.serve.bill import Bill, bill
 from ponder.serve.compute import Plan
+from ponder.serve.door import Door
 from ponder.serve.errors import Refusal
 from ponder.serve.house import House
 from ponder.serve.seams import Admission, Client
@@ -23,6 +25,8 @@ from ponder.serve.several import several
 from ponder.serve.story import Story
 from ponder.trace import Event, Trace
 from ponder.types import Answer, Candidate, Chunk, Sample, Usage
+
+TRIES = 3  # solves of a request whose draws have all failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +84,21 @@ Update = Told | Said | Ended
 class _Heard:
     """What has happened so far: a trace for each solve, all their events, what was said of each answer, and the story."""
 
+    aloud: bool = True
     traces: list[Trace] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     said: dict[int, list[Chunk]] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
 
 
-async def running(plan: Plan, house: House, client: Client, admission: Admission) -> AsyncGenerator[Update, None]:
+async def running(
+    plan: Plan, house: House, client: Client, admission: Admission, aloud: bool = True
+) -> AsyncGenerator[Update, None]:
     """What happens, as it happens; the last is `Ended`. Closing the generator cancels every draw in flight.
 
     Whatever the end, the bill is settled and the trace kept before it is over. Raises what `ponder.solve` does.
     """
-    heard, tell, began = _Heard(), Story(plan), time.monotonic()
+    heard, tell, began = _Heard(aloud), Story(plan), time.monotonic()
     replies: list[Reply] = []
 
     def told(sentence: str) -> list[Told]:
@@ -101,8 +108,9 @@ async def running(plan: Plan, house: House, client: Client, admission: Admission
     def owed() -> Bill:
         return bill(heard.events, time.monotonic() - began, [one.sample for one in replies])
 
+    leave = house.door.enter()
     try:
-        async with admission, aclosing(_events(plan, house, client, heard, replies)) as events:
+        async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
             async for choice, event in events:
                 if event.kind == "spoken":
                     heard.said.setdefault(choice, []).append(event.data["chunk"])
@@ -119,6 +127,7 @@ async def running(plan: Plan, house: House, client: Client, admission: Admission
                 yield Said(number, chunk)
         yield Ended(tuple(replies), owed(), "".join(heard.story))
     finally:
+        leave()
         await house.settled(client, plan, owed(), heard.traces)
 
 
@@ -132,7 +141,7 @@ async def finished(updates: AsyncGenerator[Update, None]) -> Ended:
 
 
 async def _events(
-    plan: Plan, house: House, client: Client, heard: _Heard, replies: list[Reply]
+    plan: Plan, house: House, client: Client, heard: _Heard, replies: list[Reply], meter: Meter | None
 ) -> AsyncGenerator[tuple[int, Event], None]:
     """The events of all the solves, each with the number of its answer; at the end `replies` are filled."""
     queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue()
@@ -145,8 +154,9 @@ async def _events(
         house.seams.watch(client, plan, event, choice)
         queue.put_nowait((choice, event))
 
-    heard.traces += [Trace(Trace(plan.seed).branch(number).seed, partial(hear, number)) for number in range(plan.solves)]
-    solving = asyncio.ensure_future(_replies(plan, heard.traces))
+    seeds = [Trace(plan.seed).branch(number).seed for number in range(plan.solves)]
+    heard.traces += [Trace(seed, partial(hear, number), heard.aloud) for number, seed in enumerate(seeds)]
+    solving = asyncio.ensure_future(_replies(plan, heard.traces, house.door, meter))
     solving.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (one := await queue.get()) is not None:
@@ -157,10 +167,10 @@ async def _events(
         await asyncio.gather(solving, return_exceptions=True)
 
 
-async def _replies(plan: Plan, traces: list[Trace]) -> list[Reply]:
+async def _replies(plan: Plan, traces: list[Trace], door: Door, meter: Meter | None) -> list[Reply]:
     """One solve an answer, all at once and under one budget; plain draws are made in one solve, and by `n` where the model can."""
-    with budgets.spending(plan.budget):
-        solved = await together([_solve(plan, trace) for trace in traces])
+    with budgets.under(meter) if meter else nullcontext(), budgets.spending(plan.budget):
+        solved = await together([_solve(plan, trace, door) for trace in traces])
     if plan.strategy is several:
         [(every, limit)] = solved
         return [Reply(one.sample, replace(every, answer=one.answer, text=_text(one)), limit=limit) for one in every.candidates]
@@ -177,25 +187,20 @@ def _reply(plan: Plan, solved: Answer, limit: str | None) -> Reply:
     return Reply(sample, solved, why, limit)
 
 
-async def _solve(plan: Plan, record: Trace) -> tuple[Answer, str | None]:
+async def _solve(plan: Plan, record: Trace, door: Door) -> tuple[Answer, str | None]:
     """The answer, or at a limit the best one so far, and the kind of the limit.
 
     The server's own time limit is kept here, and not by the budget: a strategy hurries where its budget has one.
     """
     try:
-        async with asyncio.timeout(plan.patience):
-            answer = await ponder.solve(
-                plan.problem,
-                model=plan.model,
-                strategy=plan.strategy,
-                verifier=plan.verifier,
-                record=record,
-                **plan.parameters,
-            )
+        async with door.patience(plan.patience):
+            answer = await _persistent(plan, record)
         refused = [event.data["limit"] for event in record.events if event.kind == "refused"]
         return answer, None if answer.stopped == "done" else (refused or ["budget"])[-1]
     except TimeoutError:
         best, limit = record.leading or _cut(plan, record.events), "seconds"
+        if best is None and door.hurried:
+            raise Refusal(503, "the server stops, and no answer was ready", "overloaded", headers={"Retry-After": "1"}) from None
         if best is None:
             raise Refusal(504, f"no answer was ready within {plan.patience:g} s, the server's limit", "timeout") from None
     except BudgetExhausted as refusal:
@@ -203,6 +208,32 @@ async def _solve(plan: Plan, record: Trace) -> tuple[Answer, str | None]:
         if best is None:
             raise
     return replace(best, stopped="budget"), limit
+
+
+async def _persistent(plan: Plan, record: Trace) -> Answer:
+    """The solve, and another with other draws where all draws of the first have failed, `TRIES` times in all.
+
+    Not where the request itself is at fault, nor where a piece of the answer may have been sent already.
+    """
+    for number in range(TRIES):
+        branch = record.branch(number) if number else record
+        try:
+            return await ponder.solve(
+                plan.problem,
+                model=plan.model,
+                strategy=plan.strategy,
+                verifier=plan.verifier,
+                record=branch,
+                **plan.parameters,
+            )
+        except ModelError as error:
+            heard = record.hears and plan.strategy.certain
+            ours = isinstance(error, AbilityMissing) or getattr(error, "status", None) in (400, 413, 422)
+            if number + 1 == TRIES or heard or ours:
+                raise
+        finally:
+            record.leading = branch.leading
+    raise AssertionError("the last try returns or raises")
 
 
 def _cut(plan: Plan, events: list[Event]) -> Answer | None:

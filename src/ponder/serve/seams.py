@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
+from ponder.budget import Meter
 from ponder.serve.bill import Bill
 from ponder.serve.compute import Plan
 from ponder.trace import Event
@@ -29,7 +30,8 @@ class Client:
     id: str = "anonymous"
 
 
-Admission = AbstractAsyncContextManager[None]
+Admission = AbstractAsyncContextManager[Meter | None]
+"""Entered, it gives the meter that the request spends under, beside its own budget."""
 
 
 async def anyone(headers: Mapping[str, str]) -> Client:  # noqa: ARG001 - a seam

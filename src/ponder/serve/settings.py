@@ -19,9 +19,10 @@ class Settings:
     """How a gateway is set up.
 
     `models` maps the names that clients use to models, or to the names that `ponder models` knows; the first is the default.
-    `strategy` runs where a request chooses nothing, with `verifier` as the judge. `cap` bounds every request, whatever it asks for;
-    `widest` is the most samples of one request, `longest` the most tokens of one draw where the model has no limit of its own.
-    `store` is the file that keeps traces and responses; None keeps nothing.
+    `strategy` runs where a request chooses nothing, with `verifier` as the judge. `cap` bounds every request, whatever it asks
+    for; `widest` is the most samples of one request, `longest` the most tokens of one draw where the model has no limit of its
+    own. `crowd` is the most requests at once, beyond which 503 is answered. `store` is the file that keeps traces and responses;
+    None keeps nothing.
     """
 
     models: Mapping[str, str | Model]
@@ -33,6 +34,7 @@ class Settings:
     longest: int = 4096
     store: Path | None = None
     alive: float = 5.0
+    crowd: int | None = 2048
 
     def __post_init__(self) -> None:
         if not self.models:

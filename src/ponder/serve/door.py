@@ -1,0 +1,78 @@
+"""Who comes in: at most so many requests at once, and none any more when the server is about to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from math import ceil
+
+from ponder.serve.errors import Refusal
+
+
+class Door:
+    """`limit` bounds the requests inside, running or waiting for their turn; None is no bound."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit, self.inside = limit, 0
+        self.closing = self.hurried = False
+        self._stay = 1.0  # seconds, the mean of the latest requests
+        self._patience = set[asyncio.Timeout]()
+        self._empty = asyncio.Event()
+
+    def knock(self) -> None:
+        """Raise `Refusal(503)`, with the seconds after which to ask again, when there is no room or the server stops."""
+        if self.closing:
+            raise self._refusal("the server is about to stop", {"Connection": "close"})
+        if self.limit is not None and self.inside >= self.limit:
+            raise self._refusal(f"the server has {self.inside} requests already, as many as it takes", {})
+
+    def _refusal(self, why: str, headers: dict[str, str]) -> Refusal:
+        after = str(min(30, max(1, ceil(self._stay))))
+        return Refusal(503, f"{why}; ask again in {after} s", "overloaded", headers={"Retry-After": after} | headers)
+
+    def enter(self) -> Callable[[], None]:
+        """A request is inside, until it calls what this returns."""
+        self.inside += 1
+        self._empty.clear()
+        began = time.monotonic()
+
+        def leave() -> None:
+            self._stay += 0.1 * (time.monotonic() - began - self._stay)
+            self.inside -= 1
+            if not self.inside:
+                self._empty.set()
+
+        return leave
+
+    @asynccontextmanager
+    async def patience(self, seconds: float | None) -> AsyncIterator[None]:
+        """Raise `TimeoutError` after so many seconds, or when the server can wait no longer."""
+        async with asyncio.timeout(0 if self.hurried else seconds) as limit:
+            self._patience.add(limit)
+            try:
+                yield
+            finally:
+                self._patience.discard(limit)
+
+    async def close(self, grace: float, last: float = 5.0) -> None:
+        """Let nobody in any more. Who is inside may finish within `grace` seconds, and then gives the best answer so far."""
+        self.closing = True
+        if await self._left(grace):
+            return
+        self.hurried = True
+        now = asyncio.get_running_loop().time()
+        for limit in self._patience:
+            limit.reschedule(now)
+        await self._left(last)
+
+    async def _left(self, seconds: float) -> bool:
+        """Whether everyone has left within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.inside:
+                    await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,152 @@
+"""The gateway as a process: sockets, TLS, signals, and an end that loses nobody's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from ponder.errors import InputError
+from ponder.models.upstreams import Upstreams
+from ponder.serve.app import app
+from ponder.serve.house import House
+from ponder.serve.ledger import DAY, Ledger
+from ponder.serve.log import log, to_stderr
+from ponder.serve.metrics import mounted
+from ponder.serve.operations import Operations
+from ponder.serve.settings import Settings
+from ponder.serve.spans import Spans
+from ponder.serve.visit import Visits
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how a server runs.
+
+    `ledger` is the file of keys and spend. `origins` may call it from a browser (CORS). `grace` is how long requests may go on
+    after SIGTERM, in seconds; `retention` how long they and their traces are kept. `open` lets in whoever asks from elsewhere.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    ledger: Path | None = None
+    origins: tuple[str, ...] = ()
+    certificate: Path | None = None
+    private_key: Path | None = None
+    grace: float = 30.0
+    largest: int = 8 * 2**20
+    retention: float = 30 * DAY
+    spans: bool = False
+    open: bool = False
+
+
+def run(settings: Settings, place: Place) -> None:
+    """Serve until a signal ends it. Raises InputError for what would be unsafe or cannot be."""
+    operations = Operations(Ledger(place.ledger) if place.ledger else None, Spans() if place.spans else None)
+    _safe(place, operations)
+    for path in (place.certificate, place.private_key):
+        if path is not None and not path.is_file():
+            raise InputError(f"there is no file `{path}`; TLS needs a certificate and its private key")
+    to_stderr()
+    config = uvicorn.Config(
+        gateway(settings, place, operations), place.host, place.port, log_config=None, access_log=False, lifespan="on",
+        ssl_certfile=place.certificate, ssl_keyfile=place.private_key, backlog=4096, timeout_graceful_shutdown=10,
+        date_header=False, server_header=False,
+    )  # fmt: skip
+    try:
+        Server(config, place.grace).run()
+    finally:
+        operations.close()
+
+
+def gateway(settings: Settings, place: Place, operations: Operations) -> FastAPI:
+    """The application with its operations."""
+    made = app(settings, operations.seams())
+    made.add_api_route("/metrics", mounted(operations.metrics), methods=["GET"], include_in_schema=False)
+    if place.origins:
+        made.add_middleware(CORSMiddleware, allow_origins=list(place.origins), allow_methods=["*"], allow_headers=["*"])
+    made.add_middleware(Visits, ended=operations.ended, largest=place.largest)
+    inner = made.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(of: FastAPI) -> AsyncIterator[None]:
+        async with inner(of), _kept_up(of.state.house, operations, place):
+            yield
+
+    made.router.lifespan_context = lifespan
+    return made
+
+
+class Server(uvicorn.Server):
+    """Ends in two steps: at the first signal nobody is let in any more, and the process ends when all are answered."""
+
+    def __init__(self, config: uvicorn.Config, grace: float) -> None:
+        super().__init__(config)
+        self._grace = grace
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT or self._closing is not None or self._loop is None:
+            super().handle_exit(sig, frame)
+        else:
+            self._loop.call_soon_threadsafe(self._close)
+
+    def _close(self) -> None:
+        self._closing = self._closing or asyncio.ensure_future(self._closed())
+
+    async def _closed(self) -> None:
+        assert isinstance(self.config.app, FastAPI)
+        house: House = self.config.app.state.house
+        log.info("stopping", extra={"line": {"inside": house.door.inside, "grace": self._grace}})
+        await house.door.close(self._grace)
+        self.should_exit = True
+
+
+def _safe(place: Place, operations: Operations) -> None:
+    locked = operations.keyring is not None and operations.keyring.needed()
+    if place.host not in LOOPBACK and not locked and not place.open:
+        raise InputError(
+            f"at {place.host} anyone could spend what the models cost: make a key first (ponder keys create NAME), or say --open"
+        )
+
+
+@asynccontextmanager
+async def _kept_up(house: House, operations: Operations, place: Place) -> AsyncIterator[None]:
+    """What goes on beside the requests: health checks of upstreams, and forgetting what is too old."""
+    tasks = [asyncio.ensure_future(model.watch()) for model in house.models.values() if isinstance(model, Upstreams)]
+    tasks.append(asyncio.ensure_future(_forgetting(house, operations, place.retention)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _forgetting(house: House, operations: Operations, retention: float) -> None:
+    ledger = operations.accounts.ledger if operations.accounts else None
+    if ledger is not None and (lost := ledger.recover()):
+        log.warning("interrupted", extra={"line": {"requests": lost}})
+    while True:
+        if ledger is not None:
+            ledger.forget(retention)
+        if house.archive is not None:
+            house.archive.prune(retention)
+        await asyncio.sleep(3600)
