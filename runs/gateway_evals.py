@@ -84,7 +84,7 @@ output_type: generate_until
 doc_to_text: "{{{{question}}}}"
 doc_to_target: "{{{{target}}}}"
 process_results: !function checked.checked
-generation_kwargs: {{until: [], do_sample: true, temperature: {temperature}, max_gen_toks: {tokens}}}
+generation_kwargs: {{until: ["{stop}"], do_sample: true, temperature: {temperature}, max_gen_toks: {tokens}}}
 metric_list: [{{metric: right, aggregation: mean, higher_is_better: true}}]
 """
 
@@ -120,7 +120,7 @@ def write(folder: Path, count: int) -> None:
     (folder / "inspected.py").write_text(INSPECT)
     checked = "\n\ndef checked(doc, results):\n    return {'right': float(right(results[0], doc['numbers'], doc['target']))}\n"
     (folder / "checked.py").write_text(CHECKER + checked)
-    (folder / "countdown.yaml").write_text(YAML.format(folder=folder, temperature=TEMPERATURE, tokens=MAX_TOKENS))
+    (folder / "countdown.yaml").write_text(YAML.format(folder=folder, temperature=TEMPERATURE, tokens=MAX_TOKENS, stop=STOP))
 
 
 @contextmanager
@@ -173,9 +173,7 @@ def inspected(python: str, folder: Path, url: str, model: str) -> dict[str, bool
 
 
 def evaluated(python: str, folder: Path, url: str, model: str) -> dict[str, bool]:
-    arguments = (
-        f"base_url={url}/chat/completions,model={model},num_concurrent=8,tokenizer_backend=None,seed={SEED},eos_string={STOP}"
-    )
+    arguments = f"base_url={url}/chat/completions,model={model},num_concurrent=8,tokenizer_backend=None,seed={SEED}"
     words = [python, "-m", "lm_eval", "--model", "local-chat-completions", "--model_args", arguments, "--tasks", "ponder_countdown"]
     words += ["--include_path", str(folder), "--apply_chat_template", "--log_samples", "--output_path", str(folder / model)]
     environment = os.environ | {"OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}

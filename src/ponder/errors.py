@@ -90,7 +90,12 @@ class EndpointError(ModelError):
 
 
 class ProtocolError(ModelError):
-    """The endpoint answered something that its protocol does not allow."""
+    """The endpoint answered something that its protocol does not allow.
+
+    `goes_on`: it was cut off in the midst for that, and may have written more than it has told.
+    """
+
+    goes_on = False
 
 
 class VerifierError(PonderError):

@@ -174,6 +174,8 @@ class Drawing:
         source = self._source
         if not self.started or (not self._seen and refused):
             total = Usage(calls=int(self.started))
+        elif isinstance(self.error, ProtocolError) and self.error.goes_on:
+            total, source = self.worst, "reserved"
         elif self._reported is not None:
             total = replace(self._reported, calls=1, completion=max(self._reported.completion, sum(counted)))
         elif self._seen and all(choice.counted or not choice.length for choice in self.choices):

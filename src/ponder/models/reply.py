@@ -128,7 +128,9 @@ class Reply:
     def _chunk(self, choice: wire.Choice, payload: wire.Payload) -> Chunk | None:
         """The choice's news; None if there is none, as in the events that some vendors send first and last."""
         if not 0 <= choice.index < self.request.n:
-            raise ProtocolError(f"`{self.who}` sent choice {choice.index}, and was asked for {self.request.n}")
+            error = ProtocolError(f"`{self.who}` sent choice {choice.index}, and was asked for {self.request.n}")
+            error.goes_on = True
+            raise error
         draft, piece = self._drafts[choice.index], choice.piece
         calls = piece.calls
         reasoning, text = piece.reasoning_content or piece.reasoning or "", piece.content or ""

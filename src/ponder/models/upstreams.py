@@ -256,6 +256,8 @@ class Upstreams:
             attempt.line.waits.append(time.monotonic() - attempt.began)
             return
         attempt.drawing.fail(error)
+        if getattr(error, "passing", False):  # refused, or broken off before it had begun: as `Chat` does when it asks again
+            attempt.drawing.count(0)
         await attempt.end()
         if getattr(error, "status", None) == 429:
             breaker.abandoned()

@@ -111,25 +111,40 @@ class Seen:
         return f"{self.draws} draws, {self.tokens:,} tokens{leading}"
 
 
+def _reporting(context: Any, cap: Budget, budget: str | None) -> Report:
+    """Progress notifications, of the tokens that the budget allows."""
+    total = (Budget.parse(budget) if budget else cap).tokens
+
+    async def report(tokens: float, sentence: str) -> None:
+        await context.report_progress(tokens, total, sentence)
+
+    return report
+
+
+def _told(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The tool, whose errors of ours the caller is told: they say what to do."""
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    @wraps(tool)
+    async def telling(*args: Any, **arguments: Any) -> dict[str, Any]:
+        try:
+            return await tool(*args, **arguments)
+        except PonderError as error:
+            raise ToolError(str(error)) from error
+
+    return telling
+
+
 def server(bench: Bench) -> Any:
     """An `MCPServer` with the three tools. Raises MissingExtra."""
     try:
         from mcp.server import MCPServer
         from mcp.server.mcpserver import Context
-        from mcp.server.mcpserver.exceptions import ToolError
         from pydantic import Field
     except ImportError:
         raise MissingExtra("mcp", "mcp") from None
 
     made = MCPServer("ponder", instructions=INSTRUCTIONS, version=ponder.__version__)
-
-    def reporting(context: Any, budget: str | None) -> Report:
-        total = (Budget.parse(budget) if budget else bench.cap).tokens
-
-        async def report(tokens: float, sentence: str) -> None:
-            await context.report_progress(tokens, total, sentence)
-
-        return report
 
     async def solve(
         question: Annotated[str, Field(description="what is asked, in words")],
@@ -139,7 +154,7 @@ def server(bench: Bench) -> Any:
         samples: Annotated[int | None, Field(description="how many samples the strategy may draw", ge=1, le=256)] = None,
     ) -> dict[str, Any]:
         """Answer a hard question with the best that a budget buys; says what it cost."""
-        return await bench.solve(reporting(context, budget), question, budget, strategy, samples)
+        return await bench.solve(_reporting(context, bench.cap, budget), question, budget, strategy, samples)
 
     async def verify(
         question: Annotated[str, Field(description="what was asked")],
@@ -156,22 +171,10 @@ def server(bench: Bench) -> Any:
         budget: Annotated[str | None, Field(description="a hard limit for each strategy")] = None,
     ) -> dict[str, Any]:
         """Let several strategies answer the same question, each under the same budget, and see answers and costs side by side."""
-        return {"rows": await bench.compare(reporting(context, None), question, strategies, budget)}
-
-    def told(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Awaitable[dict[str, Any]]]:
-        """The tool, whose errors of ours the caller is told: they say what to do."""
-
-        @wraps(tool)
-        async def telling(*args: Any, **arguments: Any) -> dict[str, Any]:
-            try:
-                return await tool(*args, **arguments)
-            except PonderError as error:
-                raise ToolError(str(error)) from error
-
-        return telling
+        return {"rows": await bench.compare(_reporting(context, bench.cap, None), question, strategies, budget)}
 
     for tool in (solve, verify, compare):
-        made.tool()(told(tool))
+        made.tool()(_told(tool))
     return made
 
 
