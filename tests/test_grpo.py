@@ -104,8 +104,12 @@ def test_rollouts_keep_the_order_of_the_problems():
     assert [len(answer) <= 3 for answer in found.answers[:6]] == [True] * 6
     assert max(len(answer) for answer in found.answers[6:]) > 3
     assert found.texts == [text(answer) for answer in found.answers]
+    found.rewards[:] = np.eye(5, 2)  # the first two groups differ within
     taught = lessons(found, plan(), 0)
+    assert len(taught) == 4
     assert all(len(one.answer) == len(one.old) == len(one.advantage) for one in taught)
+    found.rewards[0, 1] = np.nan  # an unknown reward: its group teaches nothing
+    assert len(lessons(found, plan(), 0)) == 2
 
 
 def test_it_learns(tmp_path):

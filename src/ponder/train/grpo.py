@@ -172,11 +172,11 @@ class Lesson:
 
 
 def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
-    """The answers that a step learns from."""
+    """The answers that a step learns from: of groups whose rewards differ and are all known."""
     rng, samples = np.random.default_rng((plan.seed, step)), rollouts.rewards.shape[1]
     known, found = np.nan_to_num(rollouts.rewards), list[Lesson]()
     weights = advantage.hardness(known, plan.k)
-    for group in np.flatnonzero(advantage.mixed(known)):
+    for group in np.flatnonzero(advantage.mixed(known) & ~np.isnan(rollouts.rewards).any(1)):
         answers = rollouts.answers[group * samples : (group + 1) * samples]
         lines = [_lines(answer) for answer in answers]
         gains = advantage.by_steps(known[group], [chain for chain, _ in lines])
