@@ -130,13 +130,15 @@ def policy(task: str) -> Policy:
 def page(task: str, made: Sequence[Run]) -> str:
     """A table of all runs, and the two comparisons: with the best fixed strategy, and with every fixed point."""
     best = max((one for one in made if one.plan.size == max(SIZES)), key=lambda one: one.accuracy)
-    ours = [one for one in made if one.plan.spec.startswith(f"{AUTO}(")]
+    ours = frontier([one for one in made if one.plan.spec.startswith(AUTO)])
+    free = [one for one in made if one.plan.spec.startswith(f"{AUTO}(")]
+    limited = [one for one in made if one.plan.spec == AUTO]
     fixed = [one for one in made if not one.plan.spec.startswith(AUTO)]
     cheaper = sum((needed := reach(one.accuracy, ours)) is not None and needed < one.cost + 0.5 for one in fixed)
     head = (
         f"## {task}, {PROBLEMS} held-out problems\n\n![{task}: accuracy against tokens](figures/frontier-{task}.svg)\n\n"
         f"Best fixed strategy at N = {max(SIZES)}: `{best.plan.name}`, {best.accuracy:.1%} at {best.cost:,.0f} tokens.\n\n"
-        + "\n".join(compared(one, best) for one in ours[-2:])
+        + "\n".join(compared(one, best) for one in (*free[-2:], *limited[-1:]))
         + f"\n\nOf {len(fixed)} fixed points, `auto` has as much for no more tokens at {cheaper}.\n\n"
         "| strategy | N, effort or budget | solved | 95 % interval | tokens | tokens of `auto` for as much |\n"
         "|---|---|---|---|---|---|"
@@ -147,8 +149,9 @@ def page(task: str, made: Sequence[Run]) -> str:
 def compared(ours: Run, best: Run) -> str:
     (less,), (more,) = paired_interval(column(ours.right), column(best.right))
     share, (low, high) = ratio(ours.tokens, best.tokens)
+    limit = f" with a budget of {ours.plan.budget:,}" if ours.plan.budget else ""
     return (
-        f"- `{ours.plan.spec}`: {ours.accuracy:.1%} at {ours.cost:,.0f} tokens, {ours.accuracy - best.accuracy:+.1%} "
+        f"- `{ours.plan.spec}`{limit}: {ours.accuracy:.1%} at {ours.cost:,.0f} tokens, {ours.accuracy - best.accuracy:+.1%} "
         f"[{less:+.1%}, {more:+.1%}] (paired), for {share:.1%} [{low:.1%}, {high:.1%}] of the tokens."
     )
 
@@ -161,8 +164,17 @@ def row(one: Run, ours: Sequence[Run]) -> str:
     return f"| `{one.plan.name}` | {effort or f'{one.plan.size:,}'} | {solved} | {'' if needed is None else f'{needed:,.0f}'} |"
 
 
+def frontier(runs: Sequence[Run]) -> list[Run]:
+    """The runs that none beats at its cost or below, the cheapest first."""
+    front: list[Run] = []
+    for one in sorted(runs, key=lambda one: (one.cost, -one.accuracy)):
+        if not front or one.accuracy > front[-1].accuracy:
+            front.append(one)
+    return front
+
+
 def reach(accuracy: float, ours: Sequence[Run]) -> float | None:
-    """The tokens at which `auto` has this accuracy, on straight lines between its efforts; None beyond its best."""
+    """The tokens at which `auto` has this accuracy, on straight lines along its frontier; None beyond its best."""
     points = sorted((one.accuracy, one.cost) for one in ours)
     return float(np.interp(accuracy, *zip(*points, strict=True))) if accuracy <= points[-1][0] else None
 

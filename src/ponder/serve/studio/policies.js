@@ -17,7 +17,7 @@ function page(policy) {
     el("div", { class: "legend" }, line("auto", "auto, with its 95 % interval"), line("verifier", "the best fixed strategy at each budget")),
     scroll(table(["budget", "auto", "95 % interval", "tokens", "best fixed strategy", "its accuracy", "its tokens"],
       proof.budgets.map((row) => [number(row.budget), percent(row.accuracy), row.interval.map(percent).join(" – "), number(row.tokens), spec(row.fixed), percent(row.fixed.accuracy), number(row.fixed.tokens)]))),
-    el("h3", {}, "What each effort may spend, in tokens"), el("p", {}, Object.entries(policy.efforts).map(([name, budget]) => `${name} ${number(budget)}`).join(" · ")),
+    el("h3", {}, "What a problem takes at each effort, in tokens"), el("p", {}, Object.entries(policy.efforts).map(([name, budget]) => `${name} ${number(budget)}`).join(" · ")),
     el("h3", {}, "What is run"),
     scroll(table(["difficulty", "budget", "strategy", "accuracy", "tokens"], policy.bins.flatMap((bin) => bin.choices.map((choice) =>
       [bin.difficulty.map((edge) => edge.toFixed(2)).join(" – "), number(choice.budget), spec(choice), percent(choice.accuracy), number(choice.tokens)])))));
