@@ -53,12 +53,11 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse], counts: bool) -> t
         while told and not sending.done() and (left := until - asyncio.get_running_loop().time()) > 0:
             with contextlib.suppress(asyncio.CancelledError):  # once more: it is over in a moment
                 await asyncio.wait({sending}, timeout=left)
-        known = sending.done() and not sending.cancelled()
-        sending.cancel()
-        [ended] = await asyncio.gather(sending, return_exceptions=True)
-        if not known:
+        if not sending.done():
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
             raise
-        return (None if isinstance(ended, BaseException) else ended), True
+        return (sending.result() if sending.exception() is None else None), True
 
 
 async def blocks(response: aiohttp.ClientResponse, cancelled: bool, counts: bool) -> AsyncGenerator[bytes, None]:
