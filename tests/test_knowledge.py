@@ -148,7 +148,8 @@ def test_an_effect_counts_every_change_and_keeps_the_answers_to_a_question_toget
     quick = sum(held_out(f"simpleqa/{q}") and q <= usual(40, 0.0) for q in range(40))
     assert found.changes == {("B", "C"): found.before.wrong - 2 * quick} | ({("B", "B"): 2 * quick} if quick else {})
     assert found.wrong == pytest.approx(once.wrong)
-    assert found.accuracy == (0, 0, 0)
+    assert found.accuracy[0] == 0
+    assert found.accuracy[1] == -found.accuracy[2] < 0
 
 
 def test_the_rule_chosen_on_half_of_the_questions_lowers_wrong_answers_on_the_other_at_equal_accuracy(data):

@@ -9,14 +9,12 @@ An effort is what its policy runs: in each bin of difficulty the policy's choice
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ponder.budget import Budget
 from ponder.cost.fanout import Fanout, rounds, scaled
 from ponder.errors import InputError
 from ponder.lab.fanout import recorded
 from ponder.models.simulated import Simulated
-from ponder.policy.policy import EFFORTS, Policy, at
+from ponder.policy.policy import EFFORTS, Policy
 from ponder.registry import split
 from ponder.tasks.simulated import problems, simulated
 from ponder.types import Usage
@@ -86,7 +84,7 @@ async def traffic(
     kinds = []
     for name, share in read(mix):
         if name in EFFORTS:
-            found = await _effort(name, policy, one, seed)
+            found = await _effort(name, policy, seed)
         else:
             found = await recorded(problems(SOLVES, seed), model, strategy=name, verifier=_CHECK, seed=seed)
         kinds.append(Kind(name, share, tuple(scaled(plan, tokens / one, prompt, asked) for plan in found)))
@@ -96,21 +94,20 @@ async def traffic(
 _CHECK = Imperfect(simulated.verifier, tpr=1.0, fpr=0.0, name="check") if simulated.verifier else None
 
 
-async def _effort(name: str, policy: Policy | None, one: float, seed: int) -> list[Fanout]:
-    """What the policy's choices make of problems of each bin's difficulty, under the effort's budget in samples of this model."""
+async def _effort(name: str, policy: Policy | None, seed: int) -> list[Fanout]:
+    """What the policy's choices at an effort make of problems that are spread evenly over each bin's difficulties."""
     if policy is None:
         raise InputError(f"the effort {name!r} is what a policy buys: name one with --policy, as `ponder tune` has made it")
-    each = policy.bins[0].choices[0].tokens
-    budget = policy.efforts[name]
-    limit = Budget(tokens=round(budget / each * one))
-
     plans = []
     for found in policy.bins:
-        choice = at(found.choices, budget)
-        model = Simulated(seed, accuracy=min(0.99, max(0.01, 1 - sum(found.difficulty) / 2)), spread=0.8)
-        settings: dict[str, Any] = dict(choice.parameters)
+        choice, (easy, hard) = found.efforts[name], found.difficulty
         asked = problems(max(8, SOLVES // len(policy.bins)), seed)
-        plans += await recorded(asked, model, strategy=choice.strategy, verifier=_CHECK, budget=limit, seed=seed, **settings)
+        for place, problem in enumerate(asked):
+            difficulty = easy + (hard - easy) * (place + 0.5) / len(asked)
+            model = Simulated(seed, accuracy=1 - difficulty, spread=0.8)
+            plans += await recorded(
+                [problem], model, strategy=choice.strategy, verifier=_CHECK, seed=seed, **dict(choice.parameters)
+            )
     return plans
 
 
