@@ -219,7 +219,8 @@ budgets.
 
 `auto` is run at its five efforts, which nothing limits, as nothing limits a fixed strategy; and under hard budgets, where what
 a draw could cost at most must fit before it begins. At one sample the two are the same draws where the policy keeps the task's
-temperature.
+temperature. The last column reads along the best of both; that they are read together was decided with these
+results in sight: by efforts alone, arithmetic stops at 96.0 %.
 """
 
 
