@@ -244,7 +244,11 @@ class Engine:
             prompt = draw.start.prompt
             if self._caching and prompt not in held and not draw.over and self._blocks.leaves(prompt):
                 keeper = Start(_NOBODY + draw.start.id, prompt, 1, 0.0, 1.0, 0, (), False, False)
-                handle, cached = self._request(keeper), self._blocks.begin(prompt)
+                try:
+                    handle = self._request(keeper)
+                except Exception:  # noqa: BLE001 - nobody asked for it: draws to come compute the block again, and are charged for it
+                    continue
+                cached = self._blocks.begin(prompt)
                 self._draws[keeper.id] = Draw(keeper, handle, cached, ())
                 draw.kept = len(prompt) - cached
                 held.add(prompt)
