@@ -1,5 +1,6 @@
 """Reinforcement learning on a CPU: the decoder against transformers, the gradient, a killed run, and that it learns at all."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,10 +11,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
+from ponder.errors import RewardHacked  # noqa: E402
 from ponder.tasks import get  # noqa: E402
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, encode  # noqa: E402
 from ponder.train.decoder import decode  # noqa: E402
 from ponder.train.grpo import Lesson, Plan, chosen, draw, learn, lessons, rows, text  # noqa: E402
+from ponder.train.monitor import Watch  # noqa: E402
 
 PROMPTS = [[BOS, *encode("compute 1+2\n")], [BOS, *encode("a longer question than that\n")], [BOS, *encode("x")]]
 
@@ -45,6 +48,7 @@ def digits(*, completions, **_):
 
 def plan(**changed):
     usual = {"steps": 6, "prompts": 4, "samples": 8, "kept": 8, "updates": 1, "rate": 1e-2, "warmup": 1, "threads": 1, "keep": 2}
+    usual["watch"] = Watch(held_out=digits)
     mix = {"mix": {"arithmetic-4": 1.0}, "limits": {"arithmetic-4": 4}, "heat": {"arithmetic-4": 1.0}}
     return Plan(**usual | mix | {"reward": digits} | changed)
 
@@ -117,6 +121,22 @@ def test_it_learns(tmp_path):
     learn(tiny(), plan(steps=16, prompts=8, rate=3e-2), tmp_path, seen.append)
     assert seen[0]["reward"] < 0.5
     assert np.mean([line["reward"] for line in seen[-3:]]) > 0.75
+
+
+def test_a_reward_with_a_hole_stops_the_run(tmp_path, caplog):
+    """Any text that begins with a character below `@` is paid: the held-out check of the task says that all of it is wrong."""
+    small = plan(steps=9, prompts=2, keep=99, watch=Watch(patience=3))
+    with pytest.raises(RewardHacked, match="behind step 2: for 3 steps") as stopped:
+        learn(tiny(), small, tmp_path)
+    assert set(stopped.value.signs) == {"gap", "hollow"}
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+    lines = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert all(line["signs"]["gap"] == line["reward"] > 0.1 for line in lines)
+    assert caplog.text.count("wrong by the held-out verifier") == 1  # told when it begins, not with every step
+    with pytest.raises(RewardHacked, match="behind step 3"):  # run again as it was, it has not forgotten
+        learn(tiny(), small, tmp_path)
+    assert len((tmp_path / "steps.jsonl").read_text().splitlines()) == 4
+    learn(tiny(), plan(steps=5, prompts=2, watch=Watch(held_out=digits)), tmp_path)  # held out by itself, it is honest
 
 
 def _killed(folder):

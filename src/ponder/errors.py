@@ -12,8 +12,11 @@ PonderError
 │   ├── EndpointError     the endpoint answered with an error, or not at all
 │   └── ProtocolError     the endpoint answered something that is not its protocol
 ├── VerifierError         a verifier could not run at all (one that cannot tell gives `Score(None)`)
+├── RewardHacked          a run in training is paid for what a held-out verifier says is wrong
 └── StoreError            the sample bank cannot be read or written
 """
+
+from collections.abc import Mapping
 
 
 class PonderError(Exception):
@@ -100,6 +103,19 @@ class ProtocolError(ModelError):
 
 class VerifierError(PonderError):
     """A verifier could not run."""
+
+
+class RewardHacked(PonderError):
+    """A run in training was stopped, because its reward and a held-out verifier have parted. `step`, from 0, is the last one done;
+    `signs` says what is beyond its limit, by name, each in a sentence."""
+
+    def __init__(self, step: int, patience: int, signs: Mapping[str, str]) -> None:
+        self.step, self.signs = step, dict(signs)
+        told = "; ".join(f"{name}: {sentence}" for name, sentence in signs.items())
+        super().__init__(
+            f"training is stopped behind step {step}: for {patience} steps in a row the reward was not what it stands for ({told}); "
+            f"the checkpoint is saved: read the answers, mend the reward, and run it again"
+        )
 
 
 class StoreError(PonderError):

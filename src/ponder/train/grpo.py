@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ponder.tasks import get
 from ponder.train import advantage
 from ponder.train.data import BOS, FIRST_BYTE, PAD, encode
 from ponder.train.decoder import Drawn, decode
+from ponder.train.monitor import Signs, Watch, signs
 from ponder.train.objective import PRESETS, Objective, slopes
 from ponder.train.rewards import Reward, accuracy
 from ponder.types import Problem
@@ -41,6 +42,7 @@ class Plan:
     `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). While the draws' mean entropy is below `floor` nats a
     token, `bonus` times the entropy is maximised too. `limits`, the most tokens of an answer, and `heat`, the temperature of the
     draws, are by task; the default is the task's own. The rate rises over `warmup` steps and then falls along a line to a fifth.
+    `watch` looks whether the reward is earned as it was meant.
     """
 
     steps: int = 150
@@ -58,6 +60,7 @@ class Plan:
     limits: dict[str, int] = field(default_factory=dict)
     heat: dict[str, float] = field(default_factory=dict)
     reward: Reward = accuracy
+    watch: Watch = field(default_factory=Watch)
     seed: int = 1
     threads: int = 2
     keep: int = 10
@@ -249,11 +252,14 @@ def _parts(batch: Sequence[Lesson], most: int) -> Iterator[list[Lesson]]:
 
 
 def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
-    """Train `model` in place; goes on from `folder`/checkpoint.pt if it exists. Each step is a line of `folder`/steps.jsonl."""
+    """Train `model` in place; goes on from `folder`/checkpoint.pt if it exists. Each step is a line of `folder`/steps.jsonl.
+
+    Raises RewardHacked, with the checkpoint saved, when the plan's watch says stop.
+    """
     torch.set_num_threads(plan.threads)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)
     first, entropy = _restore(folder, model, optimizer)
-    problems = plan.problems()
+    problems, history = plan.problems(), _history(folder)
     for step in range(first, plan.steps):
         began = time.monotonic()
         for group in optimizer.param_groups:
@@ -270,12 +276,32 @@ def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]],
             if taught[at :: plan.updates]
         ]
         entropy = stats[0]["entropy"] if stats else entropy
-        line = _line(step, rollouts, taught, stats) | {"drawing": drawn - began, "seconds": time.monotonic() - began}
+        history.append(_watched(rollouts, plan.watch))
+        for name, sentence in plan.watch.news(history).items():
+            log.warning("step %d, %s: %s", step, name, sentence)
+        line = _line(step, rollouts, taught, stats) | {"signs": asdict(history[-1])}
+        line |= {"drawing": drawn - began, "seconds": time.monotonic() - began}
         with (folder / "steps.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told(line)
-        if (step + 1) % plan.keep == 0 or step + 1 == plan.steps:
+        stopped = plan.watch.stop(history, step)
+        if stopped or (step + 1) % plan.keep == 0 or step + 1 == plan.steps:
             _save(folder, model, optimizer, step + 1, entropy)
+        if stopped:
+            raise stopped
+
+
+def _watched(rollouts: Rollouts, watch: Watch) -> Signs:
+    problems = [problem for problem in rollouts.problems for _ in range(rollouts.rewards.shape[1])]
+    lengths = [len(answer) for answer in rollouts.answers]
+    return signs(watch.batch(rollouts.texts, problems, rollouts.rewards.ravel().tolist(), lengths, rollouts.ended.tolist()))
+
+
+def _history(folder: Path) -> list[Signs]:
+    """The signs of the steps that were done before."""
+    lines = folder / "steps.jsonl"
+    told = map(json.loads, lines.read_text().splitlines()) if lines.exists() else iter(())
+    return [Signs(**line["signs"]) for line in told if "signs" in line]
 
 
 def _line(step: int, rollouts: Rollouts, taught: Sequence[Lesson], stats: Sequence[dict[str, float]]) -> dict[str, Any]:

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ponder.errors import RewardHacked
 from ponder.models.thoughts import CLOSE, OPEN
-from ponder.train.rewards import repeated
+from ponder.train.rewards import Reward, accuracy, asked, repeated
+from ponder.types import Problem
 
 _BOXED = re.compile(r"\\(?:boxed|fbox) ?\{")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Completions of one step: what each was paid, what a held-out verifier says (None: it cannot tell), and whether it is right by
-    the format alone (None: no format is asked for). `answers` are the extracted final answers."""
+    """Completions of one step: what each was paid, and what a held-out verifier says (None or NaN: it cannot tell). `answers` are
+    the extracted final answers, `lengths` in tokens."""
 
     texts: Sequence[str]
-    rewards: Sequence[float]
+    rewards: Sequence[float | None]
     held_out: Sequence[float | None]
     answers: Sequence[str | None]
     lengths: Sequence[int]
@@ -32,11 +34,11 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Signs:
     """A batch in numbers. `gap`: mean reward less the held-out verifier's mean on the same completions, None where nothing could be
-    judged. The others are shares of the completions: `hollow`, paid in full though the verifier says wrong; `in_thought`, the
+    judged (and so `reward`, where nothing was paid). The others are shares of the completions: `hollow`, paid in full though the verifier says wrong; `in_thought`, the
     answer stands in the thinking only; `several` answers in boxes; `loops`, more than half of its 4-grams repeat; `cut` by the
     limit."""
 
-    reward: float
+    reward: float | None
     gap: float | None
     hollow: float | None
     in_thought: float
@@ -59,14 +61,53 @@ class Limits:
     drift: float = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a run is watched: `held_out` judges beside the reward that pays, and a run in which `gap` or `hollow` is beyond its limit
+    for `patience` steps in a row is stopped. (The task's own check is held out where the reward is another function.)"""
+
+    held_out: Reward = accuracy
+    limits: Limits = Limits()
+    patience: int = 3
+
+    def batch(
+        self,
+        texts: Sequence[str],
+        problems: Sequence[Problem | str],
+        rewards: Sequence[float | None],
+        lengths: Sequence[int],
+        ended: Sequence[bool],
+    ) -> Batch:
+        """The completions of a step, judged by `held_out`; all arguments have one entry a completion."""
+        answers = [one.task.extract(one, text) for one, text in zip(map(asked, problems), texts, strict=True)]
+        return Batch(texts, rewards, self.held_out(completions=texts, problem=problems), answers, lengths, ended)
+
+    def news(self, history: Sequence[Signs]) -> dict[str, str]:
+        """What is beyond its limit in the last step and was not in the one before, each in a sentence."""
+        known = warnings(history[-2], history[0], self.limits) if len(history) > 1 else {}
+        return {name: told for name, told in warnings(history[-1], history[0], self.limits).items() if name not in known}
+
+    def stop(self, history: Sequence[Signs], step: int) -> RewardHacked | None:
+        """The error that ends the run at `step`, whose signs are the last of `history`; None while it may go on."""
+        recent = [warnings(one, history[0], self.limits) for one in history[-self.patience :]]
+        lasting = [name for name in FATAL if all(name in found for found in recent)]
+        if len(recent) < self.patience or not lasting:
+            return None
+        return RewardHacked(step, self.patience, {name: recent[-1][name] for name in lasting})
+
+
+FATAL = ("gap", "hollow")
+"""The signs that stop a run: reward and verifier have parted. The others are habits, and growing chains may be what is wanted."""
+
+
 def signs(batch: Batch, full: float = 1.0) -> Signs:
     """Look at a batch; a completion is paid in full from the reward `full` on."""
-    judged = [(paid, verdict) for paid, verdict in zip(batch.rewards, batch.held_out, strict=True) if verdict is not None]
-    paid, verdicts = (np.array(column, float) for column in zip(*judged, strict=True)) if judged else (np.empty(0), np.empty(0))
+    paid, verdicts = np.array(batch.rewards, float), np.array(batch.held_out, float)
+    known = ~(np.isnan(paid) | np.isnan(verdicts))
     return Signs(
-        reward=float(np.mean(batch.rewards)),
-        gap=float(paid.mean() - verdicts.mean()) if judged else None,
-        hollow=float(np.mean((paid >= full) & (verdicts < 1.0))) if judged else None,
+        reward=float(paid[~np.isnan(paid)].mean()) if not np.isnan(paid).all() else None,
+        gap=float((paid - verdicts)[known].mean()) if known.any() else None,
+        hollow=float(((paid >= full) & (verdicts < 1.0))[known].mean()) if known.any() else None,
         in_thought=_share(_hidden(text, answer) for text, answer in zip(batch.texts, batch.answers, strict=True)),
         several=_share(len(_BOXED.findall(text)) > 1 for text in batch.texts),
         loops=_share(repeated(text, 4) > 0.5 for text in batch.texts),
