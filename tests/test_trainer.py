@@ -4,11 +4,12 @@ import math
 
 import pytest
 
-from ponder.errors import InputError
+from ponder.errors import InputError, RewardHacked
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 pytest.importorskip("trl", reason="needs the extra `train`: make test-train")
 
+from ponder.train.monitor import Watch
 from ponder.train.rewards import accuracy, form
 from ponder.train.trainer import PRESETS, Run, preset, settings, tiny, trainer
 
@@ -24,8 +25,26 @@ def test_two_steps_of_every_preset(name, tmp_path):
     last = [line for line in made.state.log_history if "reward" in line][-1]
     assert made.state.global_step == 2
     assert math.isfinite(last["loss"])
-    assert {"rewards/right/mean", "rewards/form/mean"} <= set(last)
+    assert {"rewards/right/mean", "rewards/form/mean", "signs/length"} <= set(last)
+    assert last["signs/gap"] == pytest.approx(last["reward"] - last["rewards/right/mean"])  # form is paid, and proves nothing
     assert last["reward"] == last["rewards/right/mean"] + 0.2 * last["rewards/form/mean"]
+
+
+def test_a_reward_with_a_hole_stops_the_run_behind_a_checkpoint(tmp_path):
+    def anything(*, completions, **_):
+        return [1.0] * len(completions)
+
+    def run(steps):
+        model, tokenizer = tiny(tmp_path / "random")
+        sizes = Run(steps=steps, prompts=1, samples=2, tokens=4, cpu=True)
+        return trainer(model, tokenizer, preset("dr-grpo"), sizes, tmp_path, {"right": (anything, 1.0)}, Watch(patience=2))
+
+    with pytest.raises(RewardHacked, match="behind step 2") as stopped:
+        run(5).train()
+    assert set(stopped.value.signs) == {"gap", "hollow"}
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+    with pytest.raises(RewardHacked, match="behind step 3"):  # it remembers the signs that its log holds
+        run(5).train(resume_from_checkpoint=True)
 
 
 def test_the_settings_are_the_published_ones(tmp_path):

@@ -113,7 +113,7 @@ class RewardHacked(PonderError):
         self.step, self.signs = step, dict(signs)
         told = "; ".join(f"{name}: {sentence}" for name, sentence in signs.items())
         super().__init__(
-            f"training is stopped behind step {step}: for {patience} steps in a row the reward was not what it stands for ({told}); "
+            f"training is stopped behind step {step}: for {patience} steps in a row ({told}); "
             f"the checkpoint is saved: read the answers, mend the reward, and run it again"
         )
 

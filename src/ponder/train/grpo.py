@@ -279,8 +279,8 @@ def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]],
         history.append(_watched(rollouts, plan.watch))
         for name, sentence in plan.watch.news(history).items():
             log.warning("step %d, %s: %s", step, name, sentence)
-        line = _line(step, rollouts, taught, stats) | {"signs": asdict(history[-1])}
-        line |= {"drawing": drawn - began, "seconds": time.monotonic() - began}
+        line = _line(step, rollouts, taught, stats)
+        line |= {"signs": asdict(history[-1]), "drawing": drawn - began, "seconds": time.monotonic() - began}
         with (folder / "steps.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told(line)
@@ -300,7 +300,7 @@ def _watched(rollouts: Rollouts, watch: Watch) -> Signs:
 def _history(folder: Path) -> list[Signs]:
     """The signs of the steps that were done before."""
     lines = folder / "steps.jsonl"
-    told = map(json.loads, lines.read_text().splitlines()) if lines.exists() else iter(())
+    told = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
     return [Signs(**line["signs"]) for line in told if "signs" in line]
 
 

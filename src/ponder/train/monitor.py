@@ -34,9 +34,9 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Signs:
     """A batch in numbers. `gap`: mean reward less the held-out verifier's mean on the same completions, None where nothing could be
-    judged (and so `reward`, where nothing was paid). The others are shares of the completions: `hollow`, paid in full though the verifier says wrong; `in_thought`, the
-    answer stands in the thinking only; `several` answers in boxes; `loops`, more than half of its 4-grams repeat; `cut` by the
-    limit."""
+    judged; so is `reward` where nothing was paid. The others are shares of the completions: `hollow`, paid in full though the
+    verifier says wrong; `in_thought`, the answer stands in the thinking only; `several` answers in boxes; `loops`, more than half
+    of its 4-grams repeat; `cut` by the limit."""
 
     reward: float | None
     gap: float | None

@@ -110,19 +110,21 @@ def repeated(text: str, size: int) -> float:
     return 1 - len(grams) / total if total else 0.0
 
 
+def summed(values: Mapping[str, Sequence[float | None]], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """The rewards' weighted sum for each completion. One that says None is left out of it; where all do, it is NaN, and the
+    completion must not be learnt from."""
+    stacked = np.stack([weights[name] * np.array(amounts, float) for name, amounts in values.items()])
+    return np.where(np.isnan(stacked).all(0), np.nan, np.nansum(stacked, 0))
+
+
 def composed(
     parts: Mapping[str, tuple[Reward, float]],
 ) -> Callable[..., tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]]:
-    """One reward of several, each with a weight: gives the weighted sums, and each part's own values (NaN for None).
-
-    A part that says None is left out of that completion's sum; where all do, the sum is NaN and the completion must not be learnt
-    from.
-    """
+    """One reward of several, each with a weight: gives the weighted sums (`summed`), and each part's own values (NaN for None)."""
 
     def reward(**columns: Any) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        values = {name: np.array(part(**columns), float) for name, (part, _) in parts.items()}
-        stacked = np.stack([weight * values[name] for name, (_, weight) in parts.items()])
-        totals = np.where(np.isnan(stacked).all(0), np.nan, np.nansum(stacked, 0))
-        return totals, values
+        said = {name: part(**columns) for name, (part, _) in parts.items()}
+        totals = summed(said, {name: weight for name, (_, weight) in parts.items()})
+        return totals, {name: np.array(amounts, float) for name, amounts in said.items()}
 
     return reward

@@ -9,13 +9,14 @@ architecture, on a CPU.
 import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ponder.errors import InputError, MissingExtra
 from ponder.tasks import get
-from ponder.train.rewards import Reward, accuracy
+from ponder.train.monitor import Signs, Watch, signs
+from ponder.train.rewards import Amounts, Reward, accuracy, summed, text_of
 from ponder.train.sets import prompts
 
 log = logging.getLogger(__name__)
@@ -106,8 +107,20 @@ def settings(chosen: Preset, run: Run, folder: Path) -> dict[str, Any]:
     }
 
 
-def trainer(model: Any, tokenizer: Any, chosen: Preset, run: Run, folder: Path, rewards: Mapping[str, tuple[Reward, float]]) -> Any:
-    """TRL's trainer, ready to `train()`: prompts of the tasks' training splits, `rewards` by name, each with its weight."""
+def trainer(
+    model: Any,
+    tokenizer: Any,
+    chosen: Preset,
+    run: Run,
+    folder: Path,
+    rewards: Mapping[str, tuple[Reward, float]],
+    watch: Watch | None = None,
+) -> Any:
+    """TRL's trainer, ready to `train()`: prompts of the tasks' training splits, `rewards` by name, each with its weight.
+
+    `watch` looks at every step, as it does in `grpo.learn`: its signs stand in the log, and `train()` raises RewardHacked, behind a
+    checkpoint, when it says stop.
+    """
     try:
         import trl
         from datasets import Dataset
@@ -123,20 +136,58 @@ def trainer(model: Any, tokenizer: Any, chosen: Preset, run: Run, folder: Path, 
         model=model,
         args=config,
         processing_class=tokenizer,
-        reward_funcs=[_named(name, reward) for name, (reward, _) in rewards.items()],
+        reward_funcs=_watched(rewards, watch or Watch(), tokenizer.eos_token_id),
+        callbacks=[_stopping(watch or Watch())],
         train_dataset=Dataset.from_list(rows).shuffle(seed=run.seed),
         peft_config=None if run.lora is None else LoraConfig(r=run.lora, target_modules="all-linear", task_type="CAUSAL_LM"),
     )
 
 
-def _named(name: str, reward: Reward) -> Reward:
-    """The reward under the name that TRL's log shows."""
+def _watched(rewards: Mapping[str, tuple[Reward, float]], watch: Watch, end: int) -> list[Reward]:
+    """The rewards under the names that TRL's log shows; the last, behind which all have paid, logs the signs too."""
+    paid, weights = dict[str, Amounts](), {name: weight for name, (_, weight) in rewards.items()}
 
-    def called(**columns: Any) -> list[float | None]:
-        return reward(**columns)
+    def look(completions: Any, completion_ids: Any, problem: Any, log_metric: Any, **_: Any) -> None:
+        texts, lengths = [text_of(one) for one in completions], [len(ids) for ids in completion_ids]
+        ended = [end in ids[-1:] for ids in completion_ids]
+        now = signs(watch.batch(texts, problem, summed(paid, weights).tolist(), lengths, ended))
+        for name, value in asdict(now).items():
+            if value is not None:
+                log_metric(f"signs/{name}", value)
 
-    called.__name__ = name
-    return called
+    def named(name: str, reward: Reward) -> Reward:
+        def called(**columns: Any) -> Amounts:
+            paid[name] = reward(**columns)
+            if name == [*rewards][-1]:
+                look(**columns)
+            return paid[name]
+
+        called.__name__ = name
+        return called
+
+    return [named(name, reward) for name, (reward, _) in rewards.items()]
+
+
+def _stopping(watch: Watch) -> Any:
+    """The callback that warns, and ends a run behind its checkpoint; the log, which checkpoints keep, is all that it knows."""
+    from transformers import TrainerCallback
+
+    def history(state: Any) -> list[Signs]:
+        told = [line for line in state.log_history if "signs/length" in line]
+        return [Signs(**{one.name: line.get(f"signs/{one.name}") for one in fields(Signs)}) for line in told]
+
+    class Stopping(TrainerCallback):  # type: ignore[misc]  # TRL's packages are not read by mypy
+        def on_log(self, _args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:
+            if "signs/length" in logs:
+                for name, sentence in watch.news(history(state)).items():
+                    log.warning("step %d, %s: %s", state.global_step, name, sentence)
+                control.should_save = control.should_save or watch.stop(history(state), state.global_step) is not None
+
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            if stopped := watch.stop(history(state), state.global_step):
+                raise stopped
+
+    return Stopping()
 
 
 def tiny(folder: Path) -> tuple[str, Any]:
