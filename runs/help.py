@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "cli.md"
+TRAIN = sorted(path.stem for path in (ROOT / "src" / "ponder" / "cli" / "train").glob("[a-z]*.py"))
 COMMANDS = (
     "",
     "solve",
@@ -20,6 +22,8 @@ COMMANDS = (
     "plan cost",
     "plan exchange",
     "plan fleet",
+    "train",
+    *(f"train {name}" for name in TRAIN),
     "processbench",
     "contest",
     "contamination",

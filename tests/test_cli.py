@@ -134,3 +134,17 @@ def test_ctrl_c_says_how_far_it_came_and_exits_with_130(tmp_path):
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (130, "")
     assert "interrupted after" in err
+
+
+def test_training_without_pytorch_says_what_to_install(capfd, monkeypatch, tmp_path):
+    for name in ("grpo", "decoder", "loop"):
+        monkeypatch.delitem(sys.modules, f"ponder.train.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "trl", None)
+    for model in ("builtin:mini", "some/model"):
+        code, _, err = call(capfd, "train", "grpo", model, str(tmp_path))
+        assert code == 1
+        assert 'pip install "ponder[train]"' in err
+    code, _, err = call(capfd, "train", "grpo", "builtin:mini", str(tmp_path), "--tasks", "cuontdown")
+    assert code == 1
+    assert "cuontdown" in err

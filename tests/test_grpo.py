@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
+from ponder import cli  # noqa: E402
 from ponder.errors import RewardHacked  # noqa: E402
 from ponder.tasks import get  # noqa: E402
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, encode  # noqa: E402
@@ -137,6 +138,16 @@ def test_a_reward_with_a_hole_stops_the_run(tmp_path, caplog):
         learn(tiny(), small, tmp_path)
     assert len((tmp_path / "steps.jsonl").read_text().splitlines()) == 4
     learn(tiny(), plan(steps=5, prompts=2, watch=Watch(held_out=digits)), tmp_path)  # held out by itself, it is honest
+
+
+def test_the_command_trains_what_the_engine_can_read(tmp_path, capsys):
+    """`builtin:mini` first, then the file that came of it."""
+    sizes = ["--tasks", "countdown-3", "--steps", "1", "--prompts", "2", "--samples", "2", "--json"]
+    for name, start in (("first", "builtin:mini"), ("second", str(tmp_path / "first" / "policy.gguf"))):
+        assert cli.main(["train", "grpo", start, str(tmp_path / name), *sizes]) == 0
+        assert json.loads(capsys.readouterr().out)["model"] == str(tmp_path / name / "policy.gguf")
+    assert cli.main(["train", "grpo", "absent.gguf", str(tmp_path / "third"), *sizes]) == 1
+    assert "there is no file `absent.gguf`" in capsys.readouterr().err
 
 
 def _killed(folder):

@@ -1,9 +1,11 @@
 """TRL's trainers with ponder's prompts and rewards: two steps of every preset on a tiny random model."""
 
+import json
 import math
 
 import pytest
 
+from ponder import cli
 from ponder.errors import InputError, RewardHacked
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
@@ -45,6 +47,16 @@ def test_a_reward_with_a_hole_stops_the_run_behind_a_checkpoint(tmp_path):
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
     with pytest.raises(RewardHacked, match="behind step 3"):  # it remembers the signs that its log holds
         run(5).train(resume_from_checkpoint=True)
+
+
+def test_the_command_rehearses_and_goes_on(tmp_path, capsys):
+    """Asked again, the run has nothing left to do; its log is that of its checkpoint."""
+    for _ in range(2):
+        assert cli.main(["train", "grpo", "any", str(tmp_path), "--dry-run", "--preset", "dr-grpo", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["steps"] == 2
+        assert (tmp_path / "model" / "model.safetensors").exists()
+        assert told["report"] == str(tmp_path / "report.html")
 
 
 def test_the_settings_are_the_published_ones(tmp_path):

@@ -28,6 +28,7 @@ from ponder.cli import (
     scale,
     serve,
     solve,
+    train,
     tune,
 )
 from ponder.cli.live import stderr
@@ -46,6 +47,7 @@ for _command in (
     report.report,
     analyse.analyse,
     tune.tune,
+    train.train,
     plan.plan,
     demo.demo,
     serve.serve,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -85,6 +87,24 @@ def steps() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+@contextmanager
+def training(total: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A listener to a run's steps, as its log tells them: their curves in one panel, or a line each where nobody is watching."""
+    from ponder.train import curves
+
+    seen: list[curves.Step] = []
+    with Live(console=stderr, auto_refresh=False) if watching() else nullcontext() as panel:
+
+        def told(line: Mapping[str, Any]) -> None:
+            seen.append(curves.step(line))
+            if panel:
+                panel.update(curves.panel(seen, total), refresh=True)
+            else:
+                stderr.print(curves.plain(seen[-1]), markup=False, highlight=False, soft_wrap=True)
+
+        yield told
 
 
 def _bar() -> Progress:

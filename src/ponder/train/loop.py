@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ponder.errors import MissingExtra
+from ponder.errors import InputError, MissingExtra
+from ponder.models.catalog import download
 from ponder.models.gguf import checksum
+from ponder.train.data import VOCABULARY
 from ponder.train.export import export
 
 try:
@@ -64,6 +66,25 @@ def train(model: Any, loss: Loss, recipe: Recipe, checkpoint: Path) -> None:
             losses.clear()
         if done % recipe.keep == 0 or done == recipe.steps:
             _save(checkpoint, model, optimizer, done)
+
+
+def load(name: str) -> Any:
+    """`builtin:mini`, or a .gguf file of its kind (what `ship` writes), as a LlamaForCausalLM in float32.
+
+    Raises InputError for another kind, and for a file that is not there.
+    """
+    from transformers import AutoModelForCausalLM
+
+    weights = download(name) if name.startswith("builtin:") else Path(name)
+    if not weights.is_file():
+        raise InputError(f"there is no file `{name}`; name builtin:mini, or the .gguf that a run has written")
+    model = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    if model.config.vocab_size != VOCABULARY:
+        raise InputError(
+            f"`{name}` knows {model.config.vocab_size} tokens; only models of bytes ({VOCABULARY}) are trained here; "
+            f"give the Hugging Face name of this one, and TRL trains it"
+        )
+    return model
 
 
 def ship(model: Any, name: str, folder: Path) -> Path:

@@ -1,14 +1,12 @@
-"""Reinforcement learning of real models by TRL's trainers, its variants as named presets: `python -m ponder.train.trainer MODEL
-FOLDER`.
+"""Reinforcement learning of real models by TRL's trainers, its variants as named presets: `ponder train grpo MODEL FOLDER`.
 
-The prompts and the rewards are ponder's (`sets.prompts`, `rewards`), everything else is TRL's: rollouts by vLLM on a GPU
-(`--vllm`), LoRA by peft, many GPUs by `accelerate launch`. `--dry-run` runs two steps on a tiny random model of Qwen2.5's
+The prompts, the rewards and the monitors are ponder's (`sets.prompts`, `rewards`, `monitor`), everything else is TRL's: rollouts by
+vLLM on a GPU, LoRA by peft, many GPUs by `accelerate launch`. A dry run takes two steps on a tiny random model of Qwen2.5's
 architecture, on a CPU.
 """
 
-import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -101,6 +99,7 @@ def settings(chosen: Preset, run: Run, folder: Path) -> dict[str, Any]:
         "use_cpu": run.cpu,
         "bf16": not run.cpu,
         "logging_steps": 1,
+        "disable_tqdm": True,
         "save_steps": max(1, min(50, run.steps)),
         "report_to": [],
         **chosen.settings,
@@ -223,37 +222,39 @@ def tiny(folder: Path) -> tuple[str, Any]:
     return str(folder), tokenizer
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.trainer", description=__doc__)
-    parser.add_argument("model", help="a Hugging Face name or folder; anything, with --dry-run")
-    parser.add_argument("folder", type=Path, help="where checkpoints go; a killed run goes on from the last one")
-    parser.add_argument("--preset", default="dapo", help=", ".join(PRESETS))
-    parser.add_argument("--tasks", nargs="+", default=["countdown-4"])
-    for name in ("steps", "prompts", "samples", "tokens", "seed"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Run(), name))
-    parser.add_argument("--rate", type=float, default=Run().rate)
-    parser.add_argument("--lora", type=int, help="train a LoRA of this rank instead of all weights")
-    parser.add_argument("--vllm", action="store_true", help="draw with vLLM on this machine's GPUs")
-    parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--dry-run", action="store_true", help="two steps on a tiny random model, on a CPU")
-    options = vars(parser.parse_args())
-    name, folder, dry = options.pop("model"), options.pop("folder"), options.pop("dry_run")
-    chosen = preset(options.pop("preset"))
-    run = Run(**options | {"tasks": tuple(options["tasks"])})
-    if dry:
-        run = Run(run.tasks, 2, 2, 4, 16, run.rate, lora=run.lora, cpu=True)
-        model, tokenizer = tiny(folder / "random")
-    else:
-        from transformers import AutoTokenizer
-
-        model, tokenizer = name, AutoTokenizer.from_pretrained(name)
-    if chosen.lacks:
-        log.info("of this method TRL lacks %s", chosen.lacks)
-    made = trainer(model, tokenizer, chosen, run, folder, {"right": (accuracy, 1.0)})
-    made.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
-    log.info("%s", made.state.log_history[-1])
+def rehearsal(run: Run) -> Run:
+    """The run that a dry run makes of it: two steps of a few short answers on the CPU."""
+    return Run(run.tasks, 2, 2, 4, 16, run.rate, lora=run.lora, cpu=True)
 
 
-if __name__ == "__main__":
-    main()
+def train(
+    model: str | None, chosen: Preset, run: Run, folder: Path, told: Callable[[Mapping[str, Any]], None] = lambda _: None
+) -> Path:
+    """Train a Hugging Face model, by its name or folder (None: `tiny`), paid for being right, and write it to `folder`/model.
+
+    Goes on from the last whole checkpoint in `folder`. `told` gets every line of the log. Raises RewardHacked as `trainer` does.
+    """
+    try:
+        import trl  # noqa: F401 - first, so that what is missing is told before anything is downloaded
+        from transformers import AutoTokenizer, PrinterCallback
+    except ImportError as error:
+        raise MissingExtra(error.name or "transformers", "train") from error
+    name, tokenizer = tiny(folder / "random") if model is None else (model, AutoTokenizer.from_pretrained(model))
+    made = trainer(name, tokenizer, chosen, run, folder, {"right": (accuracy, 1.0)})
+    made.remove_callback(PrinterCallback)
+    made.add_callback(_telling(told))
+    whole = sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: int(path.parent.name[11:]))
+    made.train(resume_from_checkpoint=str(whole[-1].parent) if whole else None)
+    made.save_model(str(folder / "model"))
+    return folder / "model"
+
+
+def _telling(told: Callable[[Mapping[str, Any]], None]) -> Any:
+    from transformers import TrainerCallback
+
+    class Telling(TrainerCallback):  # type: ignore[misc]  # as above
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any], **_: Any) -> None:
+            if "reward" in logs and state.is_world_process_zero:
+                told({**logs, "step": state.global_step})
+
+    return Telling()

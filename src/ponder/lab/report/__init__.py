@@ -56,24 +56,43 @@ def sections(result: Mapping[str, Any], traces: Sequence[Mapping[str, Any]] = ()
 
 def html(result: Mapping[str, Any], traces: Sequence[Mapping[str, Any]] = ()) -> str:
     """The whole page."""
-    parts = sections(result, traces)
-    charts = {chart.name: chart.spec for part in parts for chart in part.charts}
     settings = {"task": result["task"], "model": result["model"], "problems": result["problems"], **result.get("settings", {})}
+    return document(
+        result["task"] + (": accuracy against compute" if result["curves"] else ""),
+        result["model"] + (f" · {result['problems']:,} problems" if result["curves"] else ""),
+        summary.sentences(result),
+        _facts(result),
+        sections(result, traces),
+        settings,
+        samples.data(result),
+    )
+
+
+def document(
+    title: str,
+    subtitle: str,
+    told: Iterable[str],
+    facts: Iterable[tuple[str, str, str]],
+    parts: Sequence[Section],
+    settings: Mapping[str, Any],
+    grids: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """A page of `parts`, below the sentences `told` and the `facts` (name, value and note in HTML); `grids` are the samples'."""
+    charts = {chart.name: chart.spec for part in parts for chart in part.charts}
     return Template(_file("page.html")).substitute(
-        title=text(result["task"]) + (": accuracy against compute" if result["curves"] else ""),
-        subtitle=text(result["model"]) + (f" · {result['problems']:,} problems" if result["curves"] else ""),
+        title=text(title),
+        subtitle=text(subtitle),
         style=_file("page.css"),
-        summary="".join(f"<li>{text(sentence)}</li>" for sentence in summary.sentences(result)),
+        summary="".join(f"<li>{text(sentence)}</li>" for sentence in told),
         facts="".join(
-            f'<div class="card"><span>{text(name)}</span><b>{value}</b><span>{note}</span></div>'
-            for name, value, note in _facts(result)
+            f'<div class="card"><span>{text(name)}</span><b>{value}</b><span>{note}</span></div>' for name, value, note in facts
         ),
         contents="".join(f'<a href="#{part.name}">{text(part.title)}</a>' for part in parts),
         sections="".join(map(_section, parts)),
         settings="".join(f"<dt>{text(key)}</dt><dd>{text(_shown(value))}</dd>" for key, value in settings.items()),
         footer=f"Made by ponder {text(version('ponder'))}: one file, no network.",
         bundle=_bundle(),
-        data=_script({"charts": charts, "titles": AXES, "scales": SCALES, "grids": samples.data(result)}),
+        data=_script({"charts": charts, "titles": AXES, "scales": SCALES, "grids": grids}),
         script=_file("page.js"),
     )
 
