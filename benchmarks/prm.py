@@ -1,56 +1,73 @@
-"""What builtin:mini-prm knows: how well each step's value tells solutions that end right from others, on held-out problems.
+"""What process reward models of builtin size know, on held-out problems: AUC by step, first errors, calibration.
 
-python benchmarks/prm.py              # about a minute on 2 cores
+python benchmarks/prm.py [FILE.gguf ...]      # builtin:mini-prm, and others to compare; two minutes on one core
 """
 
-import asyncio
+import sys
 
 import numpy as np
+import torch
 
-from ponder import trace
-from ponder.models.catalog import opened
-from ponder.models.sample import sample
-from ponder.strategies.draw import ask
+from ponder.lab.processbench import RIGHT, earliest, marks, tuned
+from ponder.lab.scores import auc
+from ponder.policy.calibration import expected_calibration_error
 from ponder.tasks import get
-from ponder.trace import Trace
-from ponder.types import Model, Score, Verifier
-from ponder.verifiers import opened as judging
+from ponder.train.prm import drawn, judged, loaded
+from ponder.train.rollouts import Labelled
 
 PROBLEMS, SAMPLES = 200, 8
 
 
-def auc(values: np.ndarray, right: np.ndarray) -> float:
-    """The chance that a right solution has the higher value than a wrong one; a tie counts half."""
-    good, bad = values[right == 1], values[right == 0]
-    return float(np.mean((good[:, None] > bad) + 0.5 * (good[:, None] == bad)))
+def solutions(name: str, split: str, seed: int) -> list[Labelled]:
+    """Distinct solutions by `builtin:mini`, their steps labelled by search: can the target still be reached?"""
+    return list(drawn(loaded("builtin:mini"), get(name).load(split, PROBLEMS), SAMPLES, seed))
 
 
-async def judged(name: str, model: Model, prm: Verifier) -> list[tuple[Score, float]]:
-    """Each drawn solution's score and its grade."""
-    task = get(name)
-
-    async def one(problem) -> list[tuple[Score, float]]:
-        with trace.tracing(Trace()):
-            samples = await sample(model, ask(problem), SAMPLES)
-            grades = await task.verifier(problem, samples)
-            return [(score, grade.value) for score, grade in zip(await prm(problem, samples), grades, strict=True)]
-
-    return [pair for pairs in await asyncio.gather(*map(one, task.load("test", PROBLEMS))) for pair in pairs]
+def pairs(model, found: list[Labelled]) -> list[tuple[tuple[float, ...], list[float]]]:
+    """The labels of each solution's steps, and the model's values."""
+    return [
+        (chain.values, [values[chain.steps[:size]] for size in range(1, len(chain.steps) + 1)])
+        for one in found
+        for values in [judged(model, one.question, one.chains)]
+        for chain in one.chains
+    ]
 
 
-async def main() -> None:
-    for name in ("countdown-3", "countdown-4", "countdown-5", "arithmetic-8"):
-        async with judging("builtin:mini-prm", get(name)) as prm, opened("builtin:mini") as model:
-            pairs = await judged(name, model, prm)
-        known = [(score.steps, right) for score, right in pairs if score.steps and None not in score.steps]
-        print(f"{name}: {len(pairs)} solutions, {len(known)} judged, {np.mean([right for _, right in known]):.1%} right")
-        for back in (1, 2, 3, 4):
-            seen = [(steps[-back], right) for steps, right in known if len(steps) >= back]
-            if len({right for _, right in seen}) == 2:
-                values, right = map(np.array, zip(*seen, strict=True))
-                means = f"mean value {values.mean():.3f}, right {right.mean():.3f}"
-                print(f"  step {back} from the end: AUC {auc(values, right):.3f}, {means}")
+def wrong(labels: tuple[float, ...]) -> int:
+    return labels.index(0.0) if 0.0 in labels else RIGHT
+
+
+def first_errors(tuning: list, held: list) -> str:
+    """The measure of ProcessBench, its threshold tuned on other problems."""
+    threshold = tuned([wrong(labels) for labels, _ in tuning], [values for _, values in tuning])
+    found = marks([wrong(labels) for labels, _ in held], [earliest(values, threshold) for _, values in held])
+    return f"first errors found {found.wrong:.3f}, right passed {found.right:.3f}, F1 {found.f1:.3f}, threshold {threshold:.3f}"
+
+
+def told(values: np.ndarray, labels: np.ndarray) -> str:
+    return f"AUC {auc(values, labels):.3f}, ECE {expected_calibration_error(values.tolist(), labels.tolist()):.3f}"
+
+
+def report(tuning: list, held: list) -> None:
+    labels, values = (np.array([one for row in held for one in row[side]]) for side in (0, 1))
+    print(f"    all steps: {told(values, labels)}; {first_errors(tuning, held)}")
+    for back in (1, 2, 3, 4):
+        seen = [(values[-back], labels[-back], labels[-1]) for labels, values in held if len(labels) >= back]
+        if len(seen) > len(held) / 2:
+            values, labels, ends = map(np.array, zip(*seen, strict=True))
+            print(f"    step {back} from the end: {told(values, labels)}; of the solution's end AUC {auc(values, ends):.3f}")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for name in ("countdown-3", "countdown-4", "countdown-5"):
+        tuning, held = solutions(name, "validation", 5), solutions(name, "test", 7)
+        for file in ("builtin:mini-prm", *sys.argv[1:]):
+            model = loaded(file)
+            known = pairs(model, held)
+            print(f"{name}, {file}: {len(known)} solutions, {np.mean([labels[-1] for labels, _ in known]):.1%} right")
+            report(pairs(model, tuning), known)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

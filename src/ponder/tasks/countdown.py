@@ -73,13 +73,19 @@ def draw(rng: random.Random, count: int) -> tuple[tuple[int, ...], int, str]:
     """A solvable problem of any split: its numbers, its target, and the walk that made it as a worked solution."""
     while True:
         numbers = tuple(rng.randint(1, LARGEST_NUMBER) for _ in range(count))
-        hand, steps = list(numbers), []
-        while len(hand) > 1:
-            if (taken := _step(rng, hand)) is not None:
-                line, hand = taken
-                steps.append(line)
-        if hand[0] <= LARGEST_TARGET:
-            return numbers, hand[0], "\n".join(steps)
+        *steps, (last, [target]) = walk(rng, numbers)
+        if target <= LARGEST_TARGET:
+            return numbers, target, "\n".join([*(line for line, _ in steps), last])
+
+
+def walk(rng: random.Random, hand: Sequence[int]) -> list[tuple[str, list[int]]]:
+    """Random steps from the numbers at hand until one is left: each as its line and the hand after it."""
+    steps: list[tuple[str, list[int]]] = []
+    while len(hand) > 1:
+        if (taken := _step(rng, list(hand))) is not None:
+            steps.append(taken)
+            hand = taken[1]
+    return steps
 
 
 def countdown(count: int | None) -> Task:

@@ -1,8 +1,9 @@
 """Labels for steps without people: `python -m ponder.train.rollouts FILE` writes what `train.prm` learns from.
 
-A step is worth the share of solutions through it that end right (Math-Shepherd's soft labels, Wang et al. 2024): for each problem
-a few solutions are drawn, then, from every step of each, a few more endings. Nothing that was drawn is wasted: an ending is a
-solution too, and its own steps are labelled with what came of it.
+For each problem a few solutions are drawn, then, from every step of each, a few more endings. A step is worth the share of
+solutions through it that end right, or 1 if any does (Math-Shepherd's soft and hard labels, Wang et al. 2024). Nothing that was
+drawn is wasted: an ending is a solution too, and its own steps are labelled with what came of it. Where a task can search
+exhaustively what a step still leaves possible, the labels may be exact: then no endings are needed.
 """
 
 import argparse
@@ -10,7 +11,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -30,11 +32,21 @@ MIX = {"countdown-4": 0.5, "countdown-5": 0.25, "countdown-3": 0.15, "arithmetic
 """The tasks and their shares of the problems, all of the training split."""
 
 
+Worth = Callable[[int, int], float]
+"""The value of a step of which so many solutions are right, among so many that go through it."""
+
+SHARES: Mapping[str, Worth] = {
+    "soft": lambda right, through: round(right / through, 4),
+    "hard": lambda right, _: float(right > 0),
+}
+LABELS = (*SHARES, "exact")
+
+
 class Chain(msgspec.Struct, frozen=True):
-    """A solution's steps, and the share of the solutions through each of them that end right."""
+    """A solution's steps, and the value of each: None where it is not known."""
 
     steps: tuple[str, ...]
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -56,13 +68,17 @@ def cut(problem: Problem, text: str) -> tuple[str, ...]:
     return tuple(step.strip() for step in split(text, problem.task.step))
 
 
-async def label(problem: Problem, model: Model, solutions: int, rollouts: int, seed: int) -> Labelled:
-    """Draw `solutions`, and `rollouts` endings from each distinct step of theirs but the last; grade and count them all."""
+async def label(problem: Problem, model: Model, solutions: int, rollouts: int, seed: int, labels: str = "soft") -> Labelled:
+    """Draw `solutions`, and `rollouts` endings from each distinct step of theirs but the last; grade and count them all.
+
+    `labels` is one of `LABELS`; where the task cannot tell exactly, they are soft.
+    """
     with trace.tracing(Trace(seed)):
         texts = [one.text for one in await sample(model, ask(problem), solutions)]
         begun = {chain[:size] for text in texts for chain in [cut(problem, text)] for size in range(1, len(chain))}
         texts += await _endings(problem, model, begun, rollouts)
-    return Labelled(problem.question, tuple(labelled([(cut(problem, text), _right(problem, text)) for text in texts])))
+    chains = labelled([(cut(problem, text), right(problem, text)) for text in texts], SHARES.get(labels, SHARES["soft"]))
+    return Labelled(problem.question, tuple(exact(problem, chain) if labels == "exact" else chain for chain in chains))
 
 
 async def _endings(problem: Problem, model: Model, begun: Iterable[tuple[str, ...]], rollouts: int) -> list[str]:
@@ -73,63 +89,90 @@ async def _endings(problem: Problem, model: Model, begun: Iterable[tuple[str, ..
     return [one.prefix + one.text for samples in drawn for one in samples]
 
 
-def _right(problem: Problem, text: str) -> bool:
+def right(problem: Problem, text: str) -> bool:
+    """Whether the task's own check passes a solution."""
     grade = problem.task.verifier.grade(problem, text)  # type: ignore[union-attr]  # these tasks' verifiers are `Check`s
     return bool(grade.value == 1.0)
 
 
-def labelled(solutions: Iterable[tuple[tuple[str, ...], bool]]) -> Iterator[Chain]:
-    """Each distinct solution with the value of each of its steps: the share of right ones among all that begin with them."""
-    passed, right = dict[tuple[str, ...], int](), dict[tuple[str, ...], int]()
+def exact(problem: Problem, chain: Chain) -> Chain:
+    """The chain with what its task says of each step: can a right end still be reached? As it is, if the task has no search."""
+    value = problem.task.thoughts.value if problem.task.thoughts else None
+    if value is None:
+        return chain
+    begun = ("".join(f"{step}\n" for step in chain.steps[:size]) for size in range(1, len(chain.steps) + 1))
+    return Chain(
+        chain.steps, tuple(value(problem, text) or 0.0 for text in begun)
+    )  # None: a line is no step, so nothing is reached
+
+
+def labelled(solutions: Iterable[tuple[tuple[str, ...], bool]], worth: Worth = SHARES["soft"]) -> Iterator[Chain]:
+    """Each distinct solution with the value of each of its steps, by how many of all that begin with them are right."""
+    passed, good = dict[tuple[str, ...], int](), dict[tuple[str, ...], int]()
     whole = dict[tuple[str, ...], None]()
     for steps, correct in solutions:
         whole[steps] = None
         for size in range(1, len(steps) + 1):
             passed[steps[:size]] = passed.get(steps[:size], 0) + 1
-            right[steps[:size]] = right.get(steps[:size], 0) + correct
+            good[steps[:size]] = good.get(steps[:size], 0) + correct
     for steps in filter(None, whole):
         begun = [steps[:size] for size in range(1, len(steps) + 1)]
-        yield Chain(steps, tuple(round(right[prefix] / passed[prefix], 4) for prefix in begun))
+        yield Chain(steps, tuple(worth(good[prefix], passed[prefix]) for prefix in begun))
 
 
 async def labels(
-    asked: Iterable[Problem], model: Model, *, solutions: int, rollouts: int, seed: int, abreast: int
+    asked: Iterable[Problem], one: Callable[[Problem], Awaitable[Labelled]], abreast: int = 32
 ) -> AsyncIterator[Labelled]:
-    """Each problem labelled, in the order of the problems, `abreast` of them at work at once."""
-    running: list[asyncio.Task[Labelled]] = []
+    """Each problem labelled by `one`, in the order of the problems, `abreast` of them at work at once."""
+    running: list[asyncio.Future[Labelled]] = []
     for problem in asked:
-        running.append(asyncio.create_task(label(problem, model, solutions, rollouts, seed)))
+        running.append(asyncio.ensure_future(one(problem)))
         if len(running) == abreast:
             yield await running.pop(0)
     for task in running:
         yield await task
 
 
-async def write(path: Path, count: int, solutions: int, rollouts: int, seed: int) -> None:
+async def write(path: Path, asked: Sequence[Problem], one: Callable[[Problem], Awaitable[Labelled]]) -> None:
     """One line a problem, appended: killed, the same command goes on behind the last whole line."""
-    done = path.read_bytes().count(b"\n") if path.exists() else 0
-    asked, began = problems(count, seed)[done:], time.monotonic()
-    async with opened("builtin:mini") as model:
-        with path.open("ab") as file:
-            number = 0
-            async for one in labels(asked, model, solutions=solutions, rollouts=rollouts, seed=seed, abreast=32):
-                file.write(msgspec.json.encode(one) + b"\n")
-                number += 1
-                if number % 200 == 0:
-                    left = (time.monotonic() - began) / number * (len(asked) - number) / 60
-                    log.info("%d problems of %d  %.1f minutes left", done + number, done + len(asked), left)
+    done, began = whole(path), time.monotonic()
+    with path.open("ab") as file:
+        async for found in labels(asked[done:], one):
+            file.write(msgspec.json.encode(found) + b"\n")
+            file.flush()
+            done += 1
+            if done % 200 == 0:
+                log.info("%d problems of %d  %.0f seconds", done, len(asked), time.monotonic() - began)
+
+
+def whole(path: Path) -> int:
+    """How many whole lines the file has; half a line behind them, which a kill has left, is cut off."""
+    if not path.exists():
+        return 0
+    text = path.read_bytes()
+    end = text.rfind(b"\n") + 1
+    with path.open("rb+") as file:
+        file.truncate(end)
+    return text.count(b"\n")
+
+
+async def run(options: argparse.Namespace) -> None:
+    async with opened(options.model) as model:
+        one = partial(label, model=model, solutions=options.solutions, rollouts=options.rollouts, seed=options.seed)
+        await write(options.file, problems(options.problems, options.seed), partial(one, labels=options.labels))
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(prog="python -m ponder.train.rollouts", description=__doc__)
     parser.add_argument("file", type=Path, help="the .jsonl to write, or to go on with")
+    parser.add_argument("--model", default="builtin:mini", help="whose solutions they are")
     parser.add_argument("--problems", type=int, default=5000)
     parser.add_argument("--solutions", type=int, default=4, help="drawn from the question")
     parser.add_argument("--rollouts", type=int, default=2, help="drawn from each step of each of them")
+    parser.add_argument("--labels", choices=LABELS, default="soft")
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    asyncio.run(write(options.file, options.problems, options.solutions, options.rollouts, options.seed))
+    asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

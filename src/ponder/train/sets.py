@@ -145,11 +145,13 @@ def verdicts(attempts: Iterable[Attempt]) -> list[Row]:
 
 def stepwise(labelled: Iterable[Labelled], threshold: float = 0.0) -> list[Row]:
     """Steps labelled by rollouts: true where more than `threshold` of the endings through a step were right (0: Math-Shepherd's
-    hard labels). Behind the first false label nothing follows: what comes after an error is not judged."""
+    hard labels). Behind the first false label nothing follows: what comes after an error is not judged. A step of unknown value is
+    right if a later one is."""
     rows = []
     for one in labelled:
         for chain in one.chains:
-            labels = [value > threshold for value in chain.values]
+            known = [value is not None and value > threshold for value in chain.values]
+            labels = [any(known[at:]) if value is None else known[at] for at, value in enumerate(chain.values)]
             size = labels.index(False) + 1 if False in labels else len(labels)
             rows.append({"prompt": one.question, "completions": list(chain.steps[:size]), "labels": labels[:size]})
     return rows
