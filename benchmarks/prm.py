@@ -12,7 +12,8 @@ from ponder.lab.processbench import RIGHT, earliest, marks, tuned
 from ponder.lab.scores import auc
 from ponder.policy.calibration import expected_calibration_error
 from ponder.tasks import get
-from ponder.train.prm import drawn, judged, loaded
+from ponder.train.loop import load
+from ponder.train.prm import drawn, judged
 from ponder.train.rollouts import Labelled
 
 PROBLEMS, SAMPLES = 200, 8
@@ -20,7 +21,7 @@ PROBLEMS, SAMPLES = 200, 8
 
 def solutions(name: str, split: str, seed: int) -> list[Labelled]:
     """Distinct solutions by `builtin:mini`, their steps labelled by search: can the target still be reached?"""
-    return list(drawn(loaded("builtin:mini"), get(name).load(split, PROBLEMS), SAMPLES, seed))
+    return list(drawn(load("builtin:mini"), get(name).load(split, PROBLEMS), SAMPLES, seed))
 
 
 def pairs(model, found: list[Labelled]) -> list[tuple[tuple[float, ...], list[float]]]:
@@ -63,7 +64,7 @@ def main() -> None:
     for name in ("countdown-3", "countdown-4", "countdown-5"):
         tuning, held = solutions(name, "validation", 5), solutions(name, "test", 7)
         for file in ("builtin:mini-prm", *sys.argv[1:]):
-            model = loaded(file)
+            model = load(file)
             known = pairs(model, held)
             print(f"{name}, {file}: {len(known)} solutions, {np.mean([labels[-1] for labels, _ in known]):.1%} right")
             report(pairs(model, tuning), known)

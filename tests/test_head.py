@@ -1,6 +1,7 @@
 """A trained reward head: it learns what its labels say, and loads through the verifier that a path names."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
-from ponder import trace  # noqa: E402
+from ponder import cli, trace  # noqa: E402
 from ponder.errors import InputError  # noqa: E402
 from ponder.tasks.simulated import problems  # noqa: E402
 from ponder.trace import Trace  # noqa: E402
@@ -17,6 +18,7 @@ from ponder.train.loop import Recipe  # noqa: E402
 from ponder.train.trainer import tiny  # noqa: E402
 from ponder.types import Sample  # noqa: E402
 from ponder.verifiers import opened  # noqa: E402
+from ponder.verifiers.heads import Heads  # noqa: E402
 
 [PROBLEM] = problems(1)
 STEPS = [{"prompt": PROBLEM.question, "completions": ["good", "bad"], "labels": [True, False]}] * 2
@@ -57,10 +59,10 @@ def test_the_loss_of_a_fresh_head_is_log_two(tmp_path):
     torch.nn.init.zeros_(model.v_head.weight)
     torch.nn.init.zeros_(model.v_head.bias)
     taught = head.lessons(STEPS, tokenizer, "prm", 600)
-    assert float(head.loss(model, taught, "v_head")) == pytest.approx(0.693147, abs=1e-6)
+    assert head.loss(model, taught, "v_head").item() == pytest.approx(0.693147, abs=1e-6)
     assert [len(one.places) for one in taught] == [2, 2]
     short = replace(taught[0], ids=taught[0].ids[:-4], places=taught[0].places[:1], right=[True])
-    assert float(head.loss(model, [short, taught[1]], "v_head")) == pytest.approx(0.693147, abs=1e-6)  # padded
+    assert head.loss(model, [short, taught[1]], "v_head").item() == pytest.approx(0.693147, abs=1e-6)  # padded
 
 
 def test_rows_that_are_no_set_are_refused(tmp_path):
@@ -69,3 +71,12 @@ def test_rows_that_are_no_set_are_refused(tmp_path):
         head.lessons([{"question": "?"}], tokenizer, "prm", 600)
     with pytest.raises(InputError, match="no row of the set has 3 tokens"):
         head.lessons(STEPS, tokenizer, "prm", 3)
+
+
+def test_the_command_rehearses_on_labels_and_names_its_verifier(tmp_path, capsys):
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"question":"q","chains":[{"steps":["good","bad"],"values":[null,0.5]},{"steps":["bad"],"values":[0.0]}]}\n')
+    assert [row["labels"] for row in head.rows(labels)] == [[True, True], [False]]
+    assert cli.main(["train", "prm", str(labels), str(tmp_path / "made"), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"verifier": f"prm:{tmp_path / 'made'}"}
+    assert Heads(tmp_path / "made").format == "skywork"

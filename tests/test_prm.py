@@ -24,7 +24,7 @@ from ponder.verifiers.prm import Generative, inline, question, turns, whole
 
 PUZZLE = problem("Use 3 7 8 8 to make 24")
 STEPS = ("8-7=1 left 3 8 1", "8*3=24 left 1 24", "24*1=24")
-SHIPPED = Path(ponder.models.__file__).with_name("mini-prm.gguf").is_file()
+SHIPPED = Path(ponder.models.__file__).with_name("mini-prm.gguf")
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,18 @@ def test_the_question_shows_the_steps_so_far_and_no_more() -> None:
     assert STEPS[2] not in message.content
 
 
-@pytest.mark.skipif(not SHIPPED, reason="the package has no mini-prm.gguf")
+@pytest.mark.skipif(not SHIPPED.is_file(), reason="the package has no mini-prm.gguf")
 def test_the_shipped_model_tells_right_ends_from_wrong_ones() -> None:
-    """On held-out problems: the chance that a right solution's last step has the higher value (docs/mini.md has the figure)."""
+    """On held-out problems: the chance that a right solution's last step has the higher value (docs/mini.md has the figure).
+
+    It is opened by its path, as any that `ponder train prm` made.
+    """
 
     async def run() -> list[tuple[float, float]]:
         task = get("countdown-4")
         assert task.verifier is not None
         found = []
-        async with opened("builtin:mini-prm", task) as prm, catalog.opened("builtin:mini") as mini:
+        async with opened(f"prm:{SHIPPED}", task) as prm, catalog.opened("builtin:mini") as mini:
             assert prm is not None
             for asked in task.load("test", 16):
                 with trace.tracing(Trace()):

@@ -1,5 +1,6 @@
 """Learning from trees of solutions: one pass over a tree is that over each of its chains; hindsight keeps to the training split."""
 
+import json
 import random
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
+from ponder import cli  # noqa: E402
 from ponder.tasks import countdown, get  # noqa: E402
-from ponder.train import prm  # noqa: E402
+from ponder.train import loop, prm  # noqa: E402
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, encode  # noqa: E402
 from ponder.train.rollouts import Chain, Labelled  # noqa: E402
 from ponder.verifiers.prm import inline  # noqa: E402
@@ -126,3 +128,12 @@ def test_drawn_labels_go_on_where_a_kill_left_them(tmp_path, monkeypatch):
     assert made == [10, 6]
     assert [one.question for one in prm.read(path)] == [one.question for one in prm.problems(10, 1)]
     assert msgspec.json.decode(whole.splitlines()[0], type=Labelled).chains[0].values == (0.0,)
+
+
+def test_the_command_trains_and_names_its_verifier(tmp_path, capsys, monkeypatch):
+    labels = tmp_path / "labels.jsonl"
+    labels.write_bytes(msgspec.json.encode(Labelled(ASKED.question, CHAINS)) + b"\n")
+    monkeypatch.setattr(loop, "load", lambda name: tiny())
+    assert cli.main(["train", "prm", str(labels), str(tmp_path), "--steps", "1", "--threads", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"verifier": f"prm:{tmp_path / 'mini-prm.gguf'}"}
+    assert loop.checksum(tmp_path / "mini-prm.gguf") in (tmp_path / "mini-prm.gguf.sha256").read_text()

@@ -1,4 +1,4 @@
-"""Train a reward head on any Hugging Face body: `python -m ponder.train.head MODEL SET FOLDER`; use it as `--verifier prm:FOLDER`.
+"""Train a reward head on any Hugging Face body: `ponder train prm SET FOLDER --model MODEL`; use it as `--verifier prm:FOLDER`.
 
 A linear head on the body's last hidden states, trained with it by cross-entropy at the ends of the steps (`prm`, on a stepwise
 set), or at the end of the answer (`orm`, on a set of verdicts). What is written, where it is read and how the weights are called
@@ -6,17 +6,19 @@ are `verifiers.heads`' formats of Skywork and of sequence classifiers, so what w
 1.16 has no trainer of process reward models any more.)
 """
 
-import argparse
-import logging
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ponder.errors import InputError, MissingExtra
 from ponder.tasks import files
-from ponder.train.loop import Recipe, train
+from ponder.train.loop import Recipe, Told, train, untold
+from ponder.train.rollouts import Labelled
+from ponder.train.sets import stepwise
 from ponder.train.trainer import tiny
 from ponder.types import Message
 from ponder.verifiers.heads import FORMATS, Read
@@ -26,8 +28,6 @@ try:
     from transformers import AutoModel, AutoTokenizer
 except ImportError as error:
     raise MissingExtra(error.name or "torch", "train") from error
-
-log = logging.getLogger(__name__)
 
 KINDS = {"prm": ("skywork", "v_head"), "orm": ("outcome", "score")}
 """Each kind's format, and the name that its head has in the checkpoint."""
@@ -90,7 +90,7 @@ def loss(model: Any, batch: Sequence[Lesson], head: str) -> Any:
     return torch.nn.functional.binary_cross_entropy_with_logits(values.float(), right)
 
 
-def fit(model: Any, tokenizer: Any, taught: Sequence[Lesson], kind: str, recipe: Recipe, folder: Path) -> None:
+def fit(model: Any, tokenizer: Any, taught: Sequence[Lesson], kind: str, recipe: Recipe, folder: Path, told: Told = untold) -> None:
     """Train the body `model` and a new head on it into `folder`, which `verifiers.heads` loads; goes on from its checkpoint.pt."""
     head = KINDS[kind][1]
     layer = torch.nn.Linear(model.config.hidden_size, 1, bias=kind == "prm").to(model.device, model.dtype)
@@ -101,40 +101,23 @@ def fit(model: Any, tokenizer: Any, taught: Sequence[Lesson], kind: str, recipe:
     def at(model: Any, step: int) -> Any:
         return loss(model, random.Random(f"{recipe.seed}/{step}").choices(taught, k=recipe.rows), head)
 
-    train(model, at, recipe, folder / "checkpoint.pt")
+    train(model, at, recipe, folder / "checkpoint.pt", told)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
+def loaded(name: str, device: str = "cpu") -> tuple[Any, Any]:
+    """The body and the tokenizer of a Hugging Face name or folder, in float32 on the device."""
+    return AutoModel.from_pretrained(name, dtype=torch.float32).to(device), AutoTokenizer.from_pretrained(name)
+
+
+def random_body(folder: Path) -> tuple[Any, Any]:
+    """A tiny random body in `folder`, and its tokenizer: to rehearse."""
+    name, tokenizer = tiny(folder)
+    return AutoModel.from_pretrained(name), tokenizer
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a set's file, or of its folder as `sets.write` makes it."""
-    return [row for _, row in files.rows(path / "data" / "train.jsonl" if path.is_dir() else path)]
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.head", description=__doc__)
-    parser.add_argument("model", help="the body: a Hugging Face name or folder; anything, with --dry-run")
-    parser.add_argument("set", type=Path, help="a folder that sets.write made, or its .jsonl")
-    parser.add_argument("folder", type=Path, help="where the reward model goes; a killed run goes on from its checkpoint")
-    parser.add_argument("--kind", choices=KINDS, default="prm")
-    parser.add_argument("--steps", type=int, default=RECIPE.steps)
-    parser.add_argument("--rows", type=int, default=RECIPE.rows, help="solutions a step")
-    parser.add_argument("--longest", type=int, default=RECIPE.width, help="tokens of a solution; longer ones are left out")
-    parser.add_argument("--rate", type=float, default=RECIPE.peak)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dry-run", action="store_true", help="two steps on a tiny random model, on a CPU")
-    options = parser.parse_args()
-    recipe = Recipe(options.steps, options.rows, options.longest, options.rate, warmup=max(1, options.steps // 20), decay=0.0)
-    if options.dry_run:
-        options.model, tokenizer = tiny(options.folder / "random")
-        recipe = Recipe(2, 2, recipe.width, warmup=1)
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(options.model)
-    model = AutoModel.from_pretrained(options.model, dtype=torch.float32).to(options.device)
-    fit(model, tokenizer, lessons(rows(options.set), tokenizer, options.kind, recipe.width), options.kind, recipe, options.folder)
-    log.info("use it as --verifier %s:%s", options.kind, options.folder)
-
-
-if __name__ == "__main__":
-    main()
+    """The rows of a set's file, of its folder as `sets.write` makes it, or of a file of labels."""
+    found = [row for _, row in files.rows(path / "data" / "train.jsonl" if path.is_dir() else path)]
+    return stepwise(msgspec.convert(row, Labelled) for row in found) if found and "chains" in found[0] else found

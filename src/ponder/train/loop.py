@@ -51,7 +51,15 @@ class Recipe:
         return self.peak * min(1.0, (step + 1) / self.warmup) * (0.05 + 0.95 * cosine)
 
 
-def train(model: Any, loss: Loss, recipe: Recipe, checkpoint: Path) -> None:
+Told = Callable[[], object]
+"""Hears of each step that is done."""
+
+
+def untold() -> None:
+    """Nobody hears."""
+
+
+def train(model: Any, loss: Loss, recipe: Recipe, checkpoint: Path, told: Told = untold) -> None:
     """Train `model` in place; goes on from `checkpoint` if it exists, and writes it every `recipe.keep` steps."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.peak, betas=(0.9, 0.95), weight_decay=recipe.decay)
     first = _restore(checkpoint, model, optimizer)
@@ -59,6 +67,7 @@ def train(model: Any, loss: Loss, recipe: Recipe, checkpoint: Path) -> None:
     began, losses = time.monotonic(), list[float]()
     for done, value in _steps(recipe, model, optimizer, loss, first):
         losses.append(value)
+        told()
         if done % 50 == 0 or done == recipe.steps:
             seconds = (time.monotonic() - began) / (done - first)
             speed, left = recipe.rows * recipe.width / seconds, (recipe.steps - done) * seconds / 60

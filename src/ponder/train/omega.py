@@ -1,4 +1,4 @@
-"""Labels by a search for first errors: `python -m ponder.train.omega FILE` (OmegaPRM, Luo et al. 2024, arXiv 2406.06592).
+"""Labels by a search for first errors: `ponder train labels FILE --by omega` (OmegaPRM, Luo et al. 2024, arXiv 2406.06592).
 
 In a wrong solution the first wrong step is found by halves: k endings from its middle say on which side it lies. So S steps cost
 k ceil(log2 S) endings where trying each costs k S. What endings from a right beginning are wrong are solutions to search next; a
@@ -8,21 +8,16 @@ As published, a value of 0 in k endings counts as wrong: a beginning that k endi
 that the model mends is not seen.
 """
 
-import argparse
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import sqrt
-from pathlib import Path
 
 from ponder import trace
-from ponder.models.catalog import opened
 from ponder.models.sample import sample
 from ponder.strategies.draw import ask
 from ponder.trace import Trace
-from ponder.train.rollouts import Chain, Labelled, cut, problems, right, write
+from ponder.train.rollouts import Chain, Labelled, cut, right
 from ponder.types import Model, Problem
 
 Steps = tuple[str, ...]
@@ -134,27 +129,3 @@ async def label(problem: Problem, model: Model, k: int, plan: Plan, seed: int) -
 
     with trace.tracing(Trace(seed)):
         return Labelled(problem.question, tuple(chains(await search(draw, plan))))
-
-
-async def run(options: argparse.Namespace) -> None:
-    async with opened(options.model) as model:
-        plan = Plan(searches=options.searches, rollouts=options.rollouts)
-        one = partial(label, model=model, k=options.endings, plan=plan, seed=options.seed)
-        await write(options.file, problems(options.problems, options.seed), one)
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.omega", description=__doc__)
-    parser.add_argument("file", type=Path, help="the .jsonl to write, or to go on with")
-    parser.add_argument("--model", default="builtin:mini", help="whose solutions they are")
-    parser.add_argument("--problems", type=int, default=1000)
-    parser.add_argument("--endings", type=int, default=8, help="from each beginning that is tried (k)")
-    parser.add_argument("--searches", type=int, default=Plan().searches, help="at most, of a problem")
-    parser.add_argument("--rollouts", type=int, default=Plan().rollouts, help="endings of a problem after which no search begins")
-    parser.add_argument("--seed", type=int, default=1)
-    asyncio.run(run(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,21 +1,16 @@
-"""Train `builtin:mini-prm` from the labels of `train.rollouts`: `python -m ponder.train.prm LABELS FOLDER`.
+"""Train a process reward model of builtin size: `ponder train prm LABELS FOLDER`, which made `builtin:mini-prm`.
 
 A process reward model that is a language model: behind each step stands a mark, ` +`, and what the model would have put there, ` +`
 or ` -`, is its judgement. The marks before are always ` +`, so that a chain is judged in one pass and a longer one goes on from it.
 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
 shared beginning is computed, and its label counted, once.
-
-Without `--problems` LABELS is read as it is; with it, what is missing of so many problems is drawn first (`drawn`).
 """
 
-import argparse
-import logging
 import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,19 +18,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ponder.models.catalog import download
 from ponder.tasks import countdown
 from ponder.train.data import BOS, PAD, encode
 from ponder.train.grpo import Plan, draw
-from ponder.train.loop import Recipe, ship, train
+from ponder.train.loop import Recipe, Told, ship, train, untold
 from ponder.train.rollouts import Chain, Labelled, cut, exact, labelled, problems, whole
 from ponder.types import Problem
 from ponder.verifiers.prm import BAD, GOOD, marked
 
 import torch  # isort: skip - behind the loop, whose error names the extra
-from transformers import LlamaForCausalLM  # isort: skip - behind the loop, whose error names the extra
-
-log = logging.getLogger(__name__)
 
 RECIPE = Recipe(steps=4000, peak=6e-4)
 SHORTEST = 64
@@ -189,17 +180,15 @@ def drawn(model: Any, asked: Sequence[Problem], solutions: int, seed: int) -> It
             yield Labelled(problem.question, tuple(exact(problem, chain) for chain in labelled(pairs)))
 
 
-def extend(path: Path, model: Any, count: int, solutions: int, seed: int) -> None:
+def extend(path: Path, model: Any, count: int, solutions: int, seed: int, told: Told = untold) -> None:
     """Append to the file of labels what is missing of `count` problems: killed, the same command goes on."""
     done = whole(path) // DRAWN * DRAWN  # a batch of draws is made whole, or again
     kept = path.read_bytes().splitlines(keepends=True)[:done] if done else []
     path.write_bytes(b"".join(kept))
     with path.open("ab") as file:
-        for number, one in enumerate(drawn(model, problems(count, seed)[done:], solutions, seed + done), done + 1):
+        for one in drawn(model, problems(count, seed)[done:], solutions, seed + done):
             file.write(msgspec.json.encode(one) + b"\n")
-            if number % 512 == 0:
-                log.info("%d problems of %d", number, count)
-                file.flush()
+            told()
 
 
 def read(path: Path) -> list[Labelled]:
@@ -208,36 +197,12 @@ def read(path: Path) -> list[Labelled]:
         return [one for one in map(msgspec.json.Decoder(Labelled).decode, file) if one.chains]
 
 
-def loaded(name: str) -> Any:
-    """A built-in model of this size, or a GGUF file, as a LlamaForCausalLM in float32."""
-    path = download(name) if name.startswith("builtin:") else Path(name)
-    return LlamaForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.prm", description=__doc__)
-    parser.add_argument("labels", type=Path, help="what ponder.train.rollouts wrote, or is to be drawn")
-    parser.add_argument("folder", type=Path, help="where checkpoint.pt, mini-prm.gguf and its checksum go")
-    parser.add_argument("--problems", type=int, help="draw what LABELS lacks of so many problems")
-    parser.add_argument("--begin", default="builtin:mini", help="the model whose weights it begins with, or a GGUF file")
-    parser.add_argument("--steps", type=int, default=RECIPE.steps)
-    parser.add_argument("--threads", type=int, default=RECIPE.threads)
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    recipe = replace(RECIPE, steps=options.steps, warmup=options.steps // 20, threads=options.threads)
-    torch.set_num_threads(recipe.threads)
-    if options.problems:
-        extend(options.labels, loaded("builtin:mini"), options.problems, SOLUTIONS, recipe.seed)
-    model = loaded(options.begin)
-    found = read(options.labels)
+def fit(model: Any, found: Sequence[Labelled], recipe: Recipe, folder: Path, told: Told = untold) -> Path:
+    """Train `model` in place on the labels, and write it as mini-prm.gguf; goes on from `folder`/checkpoint.pt."""
+    folder.mkdir(parents=True, exist_ok=True)
 
     def loss(model: Any, step: int) -> Any:
         return judgement(model, batch(found, recipe.seed, step, recipe.rows, recipe.width))
 
-    train(model, loss, recipe, options.folder / "checkpoint.pt")
-    ship(model, "mini-prm", options.folder)
-
-
-if __name__ == "__main__":
-    main()
+    train(model, loss, recipe, folder / "checkpoint.pt", told)
+    return ship(model, "mini-prm", folder)

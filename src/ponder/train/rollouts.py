@@ -1,4 +1,4 @@
-"""Labels for steps without people: `python -m ponder.train.rollouts FILE` writes what `train.prm` learns from.
+"""Labels for steps without people: `ponder train labels FILE` writes what `ponder train prm` learns from.
 
 For each problem a few solutions are drawn, then, from every step of each, a few more endings. A step is worth the share of
 solutions through it that end right, or 1 if any does (Math-Shepherd's soft and hard labels, Wang et al. 2024). Nothing that was
@@ -6,27 +6,20 @@ drawn is wasted: an ending is a solution too, and its own steps are labelled wit
 exhaustively what a step still leaves possible, the labels may be exact: then no endings are needed.
 """
 
-import argparse
 import asyncio
-import logging
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from ponder import trace
-from ponder.models.catalog import opened
 from ponder.models.sample import sample
 from ponder.separator import split
 from ponder.strategies.draw import ask
 from ponder.tasks import get
 from ponder.trace import Trace
 from ponder.types import Model, Problem
-
-log = logging.getLogger(__name__)
 
 MIX = {"countdown-4": 0.5, "countdown-5": 0.25, "countdown-3": 0.15, "arithmetic": 0.1}
 """The tasks and their shares of the problems, all of the training split."""
@@ -133,16 +126,17 @@ async def labels(
         yield await task
 
 
-async def write(path: Path, asked: Sequence[Problem], one: Callable[[Problem], Awaitable[Labelled]]) -> None:
-    """One line a problem, appended: killed, the same command goes on behind the last whole line."""
-    done, began = whole(path), time.monotonic()
+async def write(
+    path: Path, asked: Sequence[Problem], one: Callable[[Problem], Awaitable[Labelled]], told: Callable[[], object] = lambda: None
+) -> int:
+    """A line for each problem, appended as it is labelled; how many are new. Killed, it goes on behind the last whole line."""
+    left = asked[whole(path) :]
     with path.open("ab") as file:
-        async for found in labels(asked[done:], one):
+        async for found in labels(left, one):
             file.write(msgspec.json.encode(found) + b"\n")
             file.flush()
-            done += 1
-            if done % 200 == 0:
-                log.info("%d problems of %d  %.0f seconds", done, len(asked), time.monotonic() - began)
+            told()
+    return len(left)
 
 
 def whole(path: Path) -> int:
@@ -154,26 +148,3 @@ def whole(path: Path) -> int:
     with path.open("rb+") as file:
         file.truncate(end)
     return text.count(b"\n")
-
-
-async def run(options: argparse.Namespace) -> None:
-    async with opened(options.model) as model:
-        one = partial(label, model=model, solutions=options.solutions, rollouts=options.rollouts, seed=options.seed)
-        await write(options.file, problems(options.problems, options.seed), partial(one, labels=options.labels))
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.rollouts", description=__doc__)
-    parser.add_argument("file", type=Path, help="the .jsonl to write, or to go on with")
-    parser.add_argument("--model", default="builtin:mini", help="whose solutions they are")
-    parser.add_argument("--problems", type=int, default=5000)
-    parser.add_argument("--solutions", type=int, default=4, help="drawn from the question")
-    parser.add_argument("--rollouts", type=int, default=2, help="drawn from each step of each of them")
-    parser.add_argument("--labels", choices=LABELS, default="soft")
-    parser.add_argument("--seed", type=int, default=1)
-    asyncio.run(run(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

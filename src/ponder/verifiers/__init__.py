@@ -3,7 +3,7 @@
     task  exact  math  choice  code  examples       the task's own; what reads a reference or tests
     instruction  instruction-loose                  the prompt's own instructions, by rule (instruction)
     builtin:mini-prm  prm:MODEL  prm/turns:MODEL    a language model's judgement of each step (prm), or of the whole (orm:MODEL)
-    prm:FOLDER  orm:FOLDER                          a Hugging Face reward head (heads)
+    prm:FOLDER  orm:FOLDER  prm:FILE.gguf           a Hugging Face reward head (heads); what `ponder train prm` made of builtin:mini
     pooling:URL  classify:URL  score:URL            a served reward model (served)
     judge:MODEL  genrm:MODEL                        a model that grades, or reasons and says yes or no (judge)
     confidence:tail                                 the sampler's own log-probabilities: mean, lowest, bottom, tail (confidence)
@@ -72,8 +72,10 @@ async def _open(spec: str, task: Task, stack: AsyncExitStack) -> Verifier:
         return Ensemble(tuple([await _open(one.strip(), task, stack) for one in split(members) if one.strip()]), how)
     if kind in ("pooling", "classify", "score") or (kind in ("prm", "orm") and Path(rest).is_dir()):
         return await _reward(kind, rest, spec, stack)
-    model = await stack.enter_async_context(catalog.opened(spec if kind == "builtin" else rest))
-    return _judging(kind, model, spec)
+    trained = kind == "prm" and Path(rest).is_file()
+    name = spec if kind == "builtin" else f"openvino:{rest}" if trained else rest
+    model = await stack.enter_async_context(catalog.opened(name))
+    return _judging("builtin" if trained else kind, model, spec)
 
 
 async def _reward(kind: str, rest: str, spec: str, stack: AsyncExitStack) -> Verifier:
