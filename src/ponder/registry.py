@@ -26,13 +26,14 @@ class Registry(Generic[T]):
         self.noun, self.group = noun, group
         self.broken: dict[str, str] = {}
         self._things: dict[str, T] = {}
+        self._all: dict[str, T] | None = None
         self._builtin = builtin
 
     def register(self, name: str) -> Callable[[T], T]:
         """Add a thing under `name`, as a decorator or as `register(name)(thing)`; the latest wins."""
 
         def add(thing: T) -> T:
-            self._things[name] = thing
+            self._things[name], self._all = thing, None
             return thing
 
         return add
@@ -53,10 +54,12 @@ class Registry(Generic[T]):
 
     def all(self) -> dict[str, T]:
         """Everything that loads, by name; what does not load is in `broken`."""
-        for name in self.names():
-            if name not in self._things:
-                self._load(self._points[name])
-        return {name: self._things[name] for name in self.names() if name in self._things}
+        if self._all is None:
+            for name in self.names():
+                if name not in self._things:
+                    self._load(self._points[name])
+            self._all = {name: self._things[name] for name in self.names() if name in self._things}
+        return dict(self._all)
 
     @cached_property
     def _points(self) -> dict[str, EntryPoint]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -130,11 +131,14 @@ def decoded(text: bytes, name: str) -> Policy:
 
 def shipped(task: str, model: str, verifier: str | None) -> Policy | None:
     """The policy that ponder brings for this task, model and verifier, if it brings one."""
+    policy = _brought(task)
+    return policy if policy is not None and policy.fits(task, model, verifier) else None
+
+
+@cache
+def _brought(task: str) -> Policy | None:
     found = SHIPPED / f"{task}.json"
-    if not found.is_file():
-        return None
-    policy = decoded(found.read_bytes(), found.name)
-    return policy if policy.fits(task, model, verifier) else None
+    return decoded(found.read_bytes(), found.name) if found.is_file() else None
 
 
 def brought(models: Collection[str]) -> list[Policy]:

@@ -66,6 +66,10 @@ class Account:
     def settle(self) -> None:
         self.ledger.settle(self.request)
 
+    async def kept(self) -> None:
+        """Return when what was entered so far is safe."""
+        await self.ledger.kept()
+
     def standings(self) -> list[Standing]:
         return self.ledger.standings(self.key)
 

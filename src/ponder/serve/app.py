@@ -18,6 +18,7 @@ from ponder.serve import endpoints, messages, models, studio
 from ponder.serve.document import described, refusals
 from ponder.serve.errors import Refusal, refusal
 from ponder.serve.house import open_house
+from ponder.serve.route import Route
 from ponder.serve.seams import Seams
 from ponder.serve.settings import Settings
 from ponder.serve.sse import ClientGone
@@ -48,7 +49,10 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
         ("GET", "/v1/ponder/traces/{name}", endpoints.trace),
         ("GET", "/health", models.health),
     ):
-        made.add_api_route(path, endpoint, methods=[method], response_model=None, responses=refusals(path))
+        made.router.add_api_route(
+            path, endpoint, methods=[method], response_model=None, responses=refusals(path),
+            route_class_override=Route if method == "POST" else None,
+        )  # fmt: skip
     studio.add(made, live)
     made.add_exception_handler(PonderError, _refused)
     made.add_exception_handler(RequestValidationError, _invalid)

@@ -51,6 +51,8 @@ def message(given: ChatMessage) -> Message:
     What an SDK writes into a message that it sends back, and what says nothing, is left out: the reasoning of earlier turns, and
     fields that are null or empty.
     """
+    if isinstance(given.content, str) and given.model_fields_set <= _PLAIN:
+        return Message(given.role, given.content)
     sent = {
         key: value for key, value in given.model_dump(exclude_unset=True).items() if key not in _OURS and value not in (None, [])
     }
@@ -65,6 +67,7 @@ def message(given: ChatMessage) -> Message:
     return Message(given.role, _words(given), msgspec.json.encode(sent).decode())
 
 
+_PLAIN = {"role", "content"}
 _OURS = {"reasoning_content", "reasoning"}
 
 
@@ -82,23 +85,26 @@ def stops(given: str | list[str] | None) -> tuple[str, ...]:
 
 
 def _fields(body: ChatRequest) -> str:
-    """What is sent on to the model: tools and formats."""
+    """What is sent on to the model: tools, and what is said of them."""
+    if not body.tools:
+        return ""
     sent: dict[str, Any] = body.model_dump(
         include={"tools", "tool_choice", "parallel_tool_calls"}, exclude_unset=True, exclude_none=True, by_alias=True
     )
-    return msgspec.json.encode(sent).decode() if sent.get("tools") else ""
+    return msgspec.json.encode(sent).decode()
 
 
 def _format(body: ChatRequest) -> Format | None:
     """What the answer must be, where that is no plain text."""
-    sent = body.model_dump(include={"response_format"}, exclude_unset=True, by_alias=True)
     match body.response_format:
         case AsObject():
-            return Format(None, msgspec.json.encode(sent).decode())
+            schema = None
         case AsSchema(json_schema=described):
-            return Format(described.schema_ or {}, msgspec.json.encode(sent).decode())
+            schema = described.schema_ or {}
         case _:
             return None
+    sent = body.model_dump(include={"response_format"}, exclude_unset=True, by_alias=True)
+    return Format(schema, msgspec.json.encode(sent).decode())
 
 
 def whole(plan: Plan, ended: Ended, reasoning: bool) -> dict[str, Any]:

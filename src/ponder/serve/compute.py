@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, get_args
 
 from ponder.budget import Budget
@@ -31,6 +32,7 @@ SAMPLES = {"minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32, "max": 
 
 OWN = "ponder"
 _PRIVATE = {"also", "policy", "folder"}  # parameters that name models and files: the server's to set, not a client's
+_LIMITS = tuple(limit.name for limit in fields(Budget))
 _WORD = re.compile(r"[a-z][a-z0-9:.-]*")
 _COUNTED = re.compile(r"(?P<name>[\w.-]+?)-(?P<size>\d+)")
 
@@ -134,7 +136,13 @@ def choose(compute: Compute, named: tuple[str | None, str | None], settings: Set
         return _effort(effort, around)
     if compute.parameters:
         raise InputError("`ponder.parameters` are those of a strategy; name it in `ponder.strategy`")
-    return _own(*parse(settings.strategy), around)
+    return _own(*_parsed(settings.strategy), around)
+
+
+@cache
+def _parsed(spec: str) -> tuple[Strategy, dict[str, Any]]:
+    """The server's own strategy, which is read once."""
+    return parse(spec)
 
 
 def _own(chosen: Strategy, parameters: dict[str, Any], around: Around) -> Choice:
@@ -196,9 +204,9 @@ def capped(chosen: Choice, settings: Settings) -> dict[str, Any]:
 def within(*budgets: Budget) -> Budget:
     """The tightest of each limit."""
     limits: dict[str, Any] = {}
-    for limit in fields(Budget):
-        given = [value for one in budgets if (value := getattr(one, limit.name)) is not None]
-        limits[limit.name] = min(given, default=None)
+    for limit in _LIMITS:
+        given = [value for one in budgets if (value := getattr(one, limit)) is not None]
+        limits[limit] = min(given, default=None)
     return Budget(**limits)
 
 

@@ -39,7 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class House:
+    """`cap` is the server's budget of a request without its seconds, which are kept beside the budget (`run`)."""
+
     settings: Settings
+    cap: Budget
     seams: Seams
     models: Mapping[str, Model]
     verifier: Verifier | None
@@ -59,8 +62,7 @@ class House:
         judge = Conforms(fault, judge) if fault else judge
         parameters = compute.capped(chosen, self.settings)
         compute.able(chosen.strategy, parameters, ask, model, judge is not None)
-        cap = self.settings.cap
-        budget = compute.within(replace(cap, seconds=None), ask.compute.budget, _thinking(chosen.tokens, asked, model))
+        budget = compute.within(self.cap, ask.compute.budget, _thinking(chosen.tokens, asked, model))
         strategy = chosen.strategy
         if strategy.name == "direct" and ask.n > 1:
             strategy, parameters = several, {"n": ask.n}
@@ -76,7 +78,7 @@ class House:
             seed=random.getrandbits(31) if ask.sampling.seed is None else abs(ask.sampling.seed) % 2**31,
             n=ask.n,
             soft=chosen.soft and ask.compute.budget.tokens is None,
-            patience=cap.seconds,
+            patience=self.settings.cap.seconds,
             fault=fault,
             kept=ask.kept,
         )
@@ -102,10 +104,13 @@ class House:
             _log.error("the trace of %s is lost: %s", plan.id, error)
 
 
+_UNBOUNDED = Budget()
+
+
 def _thinking(tokens: int | None, asked: Problem, model: Model) -> Budget:
     """The limit that leaves so many tokens for thinking besides the answer itself."""
     if tokens is None:
-        return Budget()
+        return _UNBOUNDED
     return Budget(tokens=tokens + model.prompt_tokens(Request(asked.messages)) + asked.task.max_tokens)
 
 
@@ -136,4 +141,4 @@ async def open_house(settings: Settings, seams: Seams) -> AsyncIterator[House]:
         archive = Archive(settings.store) if settings.store else None
         if archive is not None:
             stack.callback(archive.close)
-        yield House(settings, seams, models, verifier, tuned, archive, Door(settings.crowd))
+        yield House(settings, replace(settings.cap, seconds=None), seams, models, verifier, tuned, archive, Door(settings.crowd))

@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -45,7 +46,7 @@ class Keyring:
     """The keys in a database (that of the ledger)."""
 
     def __init__(self, db: sqlite3.Connection, clock: Callable[[], float] = time.time) -> None:
-        self._db, self._clock = db, clock
+        self._db, self._clock, self._needed = db, clock, False
         db.executescript(_SCHEMA)
 
     def create(self, name: str, limits: Iterable[Limit] = ()) -> str:
@@ -61,7 +62,8 @@ class Keyring:
 
     def needed(self) -> bool:
         """Whether a key was ever made: revoking the last one does not open the door."""
-        return self._db.execute("SELECT 1 FROM key LIMIT 1").fetchone() is not None
+        self._needed = self._needed or self._db.execute("SELECT 1 FROM key LIMIT 1").fetchone() is not None
+        return self._needed
 
     def check(self, key: str) -> Key | None:
         """The key's row, or None: it is unknown, wrong or revoked."""
@@ -88,6 +90,7 @@ def _digest(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
+@lru_cache(1024)
 def _key(row: tuple[str, str, bytes, float, float | None]) -> Key:
     identity, name, limits, created, revoked = row
     return Key(identity, name, msgspec.json.decode(limits, type=tuple[Limit, ...]), created, revoked)

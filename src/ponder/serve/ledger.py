@@ -5,10 +5,14 @@ entry holds what it has used so far: writing it again adds only the difference t
 journalled is spent from that moment: after `kill -9` there is nothing to reconstruct, and the requests that were open are closed as
 `interrupted`. (The write-ahead log is flushed to the disk at checkpoints: a process that dies loses nothing, a machine that loses
 its power may lose the last moments.)
+
+What a busy server pays for is transactions, so inside an event loop all changes of one of its turns share one. Whoever must not go
+on before a change is safe awaits `kept()`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -52,6 +56,7 @@ class Ledger:
 
     def __init__(self, path: Path | str, clock: Callable[[], float] = time.time) -> None:
         self.path, self.clock = Path(path), clock
+        self._kept: asyncio.Future[None] | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -119,13 +124,18 @@ class Ledger:
             self.db.execute("DELETE FROM spend WHERE seconds BETWEEN 1 AND ? AND (period + 1) * seconds < ?", (DAY - 1, now))
         return gone
 
+    async def kept(self) -> None:
+        """Return when all that was written so far outlives this process. Raises StoreError where it could not be written."""
+        if self._kept is not None:
+            await asyncio.shield(self._kept)
+
     def close(self) -> None:
+        self._commit()
         self.db.close()
 
     def _spend(self, key: Key, more: Used, now: float) -> None:
-        for seconds in {DAY, EVER, *(limit.seconds for limit in key.limits)}:
-            place = (key.id, seconds, window(seconds, now))
-            self.db.execute(_SPEND, (*place, more.requests, more.tokens, more.usd, more.unpriced))
+        spent, periods = (more.requests, more.tokens, more.usd, more.unpriced), {DAY, EVER, *(one.seconds for one in key.limits)}
+        self.db.executemany(_SPEND, [(key.id, seconds, window(seconds, now), *spent) for seconds in periods])
 
     def _close(self, requests: Iterable[str], state: State) -> None:
         for request in requests:
@@ -140,17 +150,54 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction: all of it or nothing."""
+        """One change: all of it or nothing, with the other changes of this turn of the event loop, or at once outside of one."""
         try:
-            self.db.execute("BEGIN IMMEDIATE")
+            self._begin()
+            self.db.execute("SAVEPOINT change")
             try:
                 yield
             except BaseException:
-                self.db.execute("ROLLBACK")
+                self.db.execute("ROLLBACK TO change")
                 raise
+            finally:
+                self.db.execute("RELEASE change")
+                if self._kept is None:
+                    self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if not self.db.in_transaction:  # the changes of the whole turn are gone with this one
+                self._end(error)
+            raise self._lost(error) from error
+
+    def _begin(self) -> None:
+        if self.db.in_transaction:
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._kept = loop.create_future()
+        loop.call_soon(self._commit)
+
+    def _commit(self) -> None:
+        """End the turn's transaction, if it is not over."""
+        if self._kept is None:
+            return
+        try:
             self.db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"cannot write to the ledger `{self.path}`: {error}") from error
+            self.db.rollback()
+            self._end(error)
+        else:
+            self._end()
+
+    def _end(self, error: sqlite3.Error | None = None) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None and not kept.done():
+            kept.set_exception(self._lost(error)) if error else kept.set_result(None)
+
+    def _lost(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"cannot write to the ledger `{self.path}`: {error}")
 
 
 def _lives(process: int) -> bool:

@@ -114,6 +114,9 @@ class Operations:
 
     @asynccontextmanager
     async def _inside(self, plan: Plan, account: Account | None) -> AsyncIterator[Meter | None]:
+        """Nothing is spent before the request is on the ledger."""
+        if account is not None:
+            await account.kept()
         with self._spans.request(plan) if self._spans else nullcontext():
             yield account.meter if account else None
 
@@ -133,6 +136,7 @@ class Operations:
         running = self._open.pop(plan.id)
         if running.account is not None:
             running.account.settle()
+            await running.account.kept()
         self.metrics.settled(plan, running.samples)
         total = bill.total
         visit.current().known |= {

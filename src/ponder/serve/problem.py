@@ -27,15 +27,14 @@ def problem(ask: Ask, model: Model, longest: int, fault: Fault | None = None) ->
         found = Problem(f"free/{digest}", ask.messages, chat)
     elif found.task.model != model.name:
         found = replace(found, messages=ask.messages)
-    task = _sampled(found.task, ask.sampling)
-    asked = replace(
+    task = _sampled(found, ask.sampling, model, longest)
+    return replace(
         found,
         task=formatted(task, fault) if fault else task,
         logprobs=ask.sampling.logprobs,
         top_logprobs=ask.sampling.top_logprobs,
         fields=_fields(ask, model),
     )
-    return _fitted(asked, ask.sampling.max_tokens, model, longest)
 
 
 def _fields(ask: Ask, model: Model) -> str:
@@ -59,28 +58,31 @@ def _canonical(answer: str) -> str:
 chat: Task = replace(free, canonical=_canonical, temperature=1.0)
 
 
-def _sampled(task: Task, sampling: Sampling) -> Task:
+def _sampled(problem: Problem, sampling: Sampling, model: Model, longest: int) -> Task:
+    """The problem's task, with the request's sampling settings."""
+    task = problem.task
     return replace(
         task,
         temperature=task.temperature if sampling.temperature is None else sampling.temperature,
         top_p=task.top_p if sampling.top_p is None else sampling.top_p,
         stop=(*task.stop, *sampling.stop),
+        max_tokens=_length(problem, sampling.max_tokens, model, longest),
     )
 
 
-def _fitted(problem: Problem, max_tokens: int | None, model: Model, longest: int) -> Problem:
-    """The problem with a length of its draws that the model has room for. Raises `Refusal` where it has none."""
+def _length(problem: Problem, max_tokens: int | None, model: Model, longest: int) -> int:
+    """A length of the problem's draws that the model has room for. Raises `Refusal` where it has none."""
     wanted, asked = max_tokens or (longest if problem.task.name == "free" else problem.task.max_tokens), max_tokens or 1
     context: int | None = getattr(model, "context", None)
-    if context is not None:
-        room = context - model.prompt_tokens(Request(problem.messages))
-        if room < asked:
-            raise Refusal(
-                400,
-                f"the prompt leaves {max(room, 0)} of the {context} tokens of `{model.name}`'s context, and {asked} are asked for; "
-                f"shorten the prompt or lower max_tokens",
-                "context_length_exceeded",
-                "messages",
-            )
-        wanted = min(wanted, room)
-    return replace(problem, task=replace(problem.task, max_tokens=wanted))
+    if context is None:
+        return wanted
+    room = context - model.prompt_tokens(Request(problem.messages))
+    if room < asked:
+        raise Refusal(
+            400,
+            f"the prompt leaves {max(room, 0)} of the {context} tokens of `{model.name}`'s context, and {asked} are asked for; "
+            f"shorten the prompt or lower max_tokens",
+            "context_length_exceeded",
+            "messages",
+        )
+    return min(wanted, room)

@@ -26,7 +26,7 @@ def frame(data: Any, event: str = "") -> bytes:
 class Stream(Response):
     """The `frames` of a generator as an event stream, with a comment whenever nothing came for `alive` seconds.
 
-    The headers go out before the first frame is asked for. When the client is gone the generator is closed at once, which cancels
+    The headers and the first frame go out before any work begins: who came at the same moment gets theirs before it, too. When the client is gone the generator is closed at once, which cancels
     what it was waiting for.
     """
 
@@ -53,8 +53,10 @@ class Stream(Response):
     async def _pump(self, send: Send) -> None:
         async with aclosing(self._frames) as frames:  # it ends in the task that it began in
             async for one in frames:
-                self._sent = asyncio.get_running_loop().time()
+                first, self._sent = not self._sent, asyncio.get_running_loop().time()
                 await send({"type": "http.response.body", "body": one, "more_body": True})
+                if first:
+                    await asyncio.sleep(0)
 
     async def _keep_alive(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
