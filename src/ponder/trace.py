@@ -36,12 +36,13 @@ class Event:
 class Trace:
     """The events of one solve, in order; `listener` hears each as it happens. `leading` is the anytime answer.
 
-    `hears`: the listener hears the pieces of draws too, where those are certain to be the answer.
+    `hears`: the listener hears the pieces of draws too, where those are certain to be the answer. `spoken`: it has heard words.
     """
 
     def __init__(self, seed: int = 0, listener: Callable[[Event], None] | None = None, hears: bool = True) -> None:
         self.seed, self.events, self.hears = seed, list[Event](), hears
         self.leading: Answer | None = None
+        self.spoken = False
         self.root = self
         self._listener, self._began = listener, time.monotonic()
 
@@ -55,6 +56,7 @@ class Trace:
     def speak(self, index: int, chunk: Chunk) -> None:
         """Let the listener hear a piece of draw `index`, which is certain to be the answer."""
         if self._listener is not None:
+            self.root.spoken = self.root.spoken or bool(chunk.text or chunk.reasoning or chunk.calls)
             at = round(time.monotonic() - self._began, 6)
             self._listener(Event(-1, "spoken", at, None, {"index": index, "chunk": chunk}))
 

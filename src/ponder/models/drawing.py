@@ -117,9 +117,11 @@ class Drawing:
         self.error = error if isinstance(error, ModelError | InputError) else ModelError(str(error))
 
     def count(self, prompt: int) -> None:
-        """It was sent and cancelled: so many prompt tokens, which another call has counted, and the tokens that it has shown."""
-        self.started, self._source = True, "rule"
-        self._reported = Usage(1, prompt, 0, 0)
+        """It was sent and cancelled: what the model has said by then; else so many prompt tokens, which another call has counted,
+        and the tokens that it has shown."""
+        self.started = True
+        if self._reported is None:
+            self._source, self._reported = "rule", Usage(1, prompt)
 
     @property
     def usage(self) -> Usage:

@@ -6,7 +6,7 @@
   attempt may have cost is charged. Later, the draw is over: its text has been seen, and another draw would be another text.
 - **Hedging** (Dean and Barroso, "The Tail at Scale", 2013): a call that has shown nothing after the time in which 95 % of calls
   show something is sent to a second upstream, for at most a tenth of the calls. The first to show something goes on; the other
-  is cancelled, and charged: its prompt, and the tokens that it has shown.
+  is cancelled meanwhile, and charged: what it says itself, or else its prompt, and the tokens that it has shown.
 - **Circuit breaker**: an upstream that keeps failing is left alone, then tried with one call; `watch` asks its health meanwhile.
 
 Every attempt that is not the draw itself is an event of its own in the trace, with the role `discarded`, and is reserved and
@@ -20,6 +20,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, fields
 from hashlib import sha256
 from math import ceil
@@ -27,7 +28,7 @@ from typing import Any
 
 from ponder import budget
 from ponder.budget import Charge
-from ponder.errors import EndpointError, InputError, ProtocolError
+from ponder.errors import EndpointError, InputError, ModelError, ProtocolError
 from ponder.models import sample
 from ponder.models.breaker import Breaker
 from ponder.models.drawing import Drawing
@@ -51,13 +52,15 @@ class Line:
 
 @dataclass(eq=False)
 class Attempt:
-    """A call to one upstream. `first` is its first chunk, or why there is none; `drawing` what it is charged by."""
+    """A call to one upstream. `first` is its first chunk, or why there is none; `drawing` what it is charged by; `leaving` ends it
+    where another has beaten it."""
 
     line: Line
     stream: AsyncGenerator[Chunk, None]
     first: asyncio.Task[Chunk]
     drawing: Drawing
     began: float = field(default_factory=time.monotonic)
+    leaving: asyncio.Task[None] | None = None
 
     @property
     def error(self) -> BaseException | None:
@@ -65,13 +68,22 @@ class Attempt:
         return self.first.exception()
 
     async def abandon(self) -> None:
-        """Cancel it, and wait for its end."""
+        """Cancel it, and hear what was on its way: one that counts as it goes says there what it bills (`hangup`)."""
         self.first.cancel()
         await asyncio.wait({self.first})
         if not self.first.cancelled() and self.error is None:
             self.drawing.add(self.first.result())
+            rest = asyncio.ensure_future(self._rest())
+            await asyncio.sleep(0)  # cancelled before it has begun, it would hear nothing
+            rest.cancel()
+            await asyncio.wait({rest})
         await self.end()
         self.line.breaker.abandoned()
+
+    async def _rest(self) -> None:
+        with suppress(ModelError):
+            async for chunk in self.stream:
+                self.drawing.add(chunk)
 
     async def end(self) -> None:
         self.line.outstanding -= 1
@@ -153,7 +165,8 @@ class Upstreams:
             raise
         finally:
             await winner.end()
-            if loser is not None:
+            if loser is not None and loser.leaving is not None:
+                await loser.leaving
                 self._lost(loser, request, used)
 
     async def close(self) -> None:
@@ -219,7 +232,7 @@ class Upstreams:
                 await self._seen(done)
                 if done.error is None:
                     for beaten in running:
-                        await beaten.abandon()
+                        beaten.leaving = asyncio.ensure_future(beaten.abandon())
                     return done, running[0] if running else None
                 if not running:
                     return done, None
@@ -277,7 +290,8 @@ class Upstreams:
         return True
 
     def _lost(self, attempt: Attempt, request: Request, winner: Usage | None) -> None:
-        """Charge the attempt that was beaten: the prompt is the winner's, and it has produced what it has shown."""
+        """Charge the attempt that was beaten: by its own word; else its prompt is the winner's, and it has produced what it has
+        shown."""
         attempt.drawing.count(winner.prompt if winner else attempt.drawing.worst.prompt)
         self._pay(attempt, request, sample.most(self, request))
 

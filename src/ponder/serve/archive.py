@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from ponder.errors import StoreError
 from ponder.trace import Trace
 from ponder.types import Message
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trace (id TEXT PRIMARY KEY, owner TEXT NOT NULL, at REAL NOT NULL, body BLOB NOT NULL);
@@ -38,7 +43,10 @@ def traces(body: bytes) -> list[Trace]:
 
 
 class Archive:
-    """A database of its own; every write is committed before the answer is sent. Raises `StoreError` where it cannot be used."""
+    """A database of its own, used in a thread of its own: the event loop never waits for the disk.
+
+    Every write is committed before the answer is sent. Raises `StoreError` where it cannot be used.
+    """
 
     def __init__(self, path: Path | str) -> None:
         try:
@@ -54,42 +62,56 @@ class Archive:
             raise StoreError(
                 f"cannot open the archive `{path}`: {error}; choose another place with --store, or --no-store"
             ) from error
+        self._thread = ThreadPoolExecutor(1, "archive")
 
-    def keep_trace(self, name: str, owner: str, lines: Sequence[str]) -> None:
+    async def keep_trace(self, name: str, owner: str, solves: Sequence[Trace]) -> None:
         """The traces of a request, one for each of its solves, as an array of JSON."""
-        self._write("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", (name, owner, time.time(), f"[{','.join(lines)}]".encode()))
 
-    def trace(self, name: str, owner: str) -> bytes | None:
-        found = self._db.execute("SELECT body FROM trace WHERE id = ? AND owner = ?", (name, owner)).fetchone()
-        return found[0] if found else None
+        def row() -> tuple[object, ...]:
+            return name, owner, time.time(), f"[{','.join(one.line() for one in solves)}]".encode()
 
-    def latest(self, owner: str, limit: int) -> list[tuple[str, float, bytes]]:
+        await self._write("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", row)
+
+    async def trace(self, name: str, owner: str) -> bytes | None:
+        found = await self._read("SELECT body FROM trace WHERE id = ? AND owner = ?", (name, owner))
+        return found[0][0] if found else None
+
+    async def latest(self, owner: str, limit: int) -> list[tuple[str, float, bytes]]:
         """The owner's latest requests, the newest first: name, when (seconds since 1970), traces."""
-        asked = "SELECT id, at, body FROM trace WHERE owner = ? ORDER BY at DESC LIMIT ?"
-        return list(self._db.execute(asked, (owner, limit)))
+        return await self._read("SELECT id, at, body FROM trace WHERE owner = ? ORDER BY at DESC LIMIT ?", (owner, limit))
 
-    def keep_response(self, name: str, owner: str, kept: Kept) -> None:
-        row = (name, owner, time.time(), kept.body, msgspec.json.encode(kept.messages))
-        self._write("INSERT OR REPLACE INTO response VALUES (?, ?, ?, ?, ?)", row)
+    async def keep_response(self, name: str, owner: str, kept: Kept) -> None:
+        def row() -> tuple[object, ...]:
+            return name, owner, time.time(), kept.body, msgspec.json.encode(kept.messages)
 
-    def response(self, name: str, owner: str) -> Kept | None:
-        found = self._db.execute("SELECT body, messages FROM response WHERE id = ? AND owner = ?", (name, owner)).fetchone()
-        return Kept(found[0], msgspec.json.decode(found[1], type=tuple[Message, ...])) if found else None
+        await self._write("INSERT OR REPLACE INTO response VALUES (?, ?, ?, ?, ?)", row)
 
-    def forget(self, name: str, owner: str) -> bool:
+    async def response(self, name: str, owner: str) -> Kept | None:
+        found = await self._read("SELECT body, messages FROM response WHERE id = ? AND owner = ?", (name, owner))
+        return Kept(found[0][0], msgspec.json.decode(found[0][1], type=tuple[Message, ...])) if found else None
+
+    async def forget(self, name: str, owner: str) -> bool:
         """Delete a response; whether there was one."""
-        return self._write("DELETE FROM response WHERE id = ? AND owner = ?", (name, owner)) > 0
+        return await self._write("DELETE FROM response WHERE id = ? AND owner = ?", lambda: (name, owner)) > 0
 
-    def prune(self, seconds: float) -> int:
+    async def prune(self, seconds: float) -> int:
         """Delete what is older than so many seconds; returns how many rows that were."""
         before = (time.time() - seconds,)
-        return sum(self._write(f"DELETE FROM {table} WHERE at < ?", before) for table in ("trace", "response"))
+        return sum([await self._write(f"DELETE FROM {table} WHERE at < ?", lambda: before) for table in ("trace", "response")])
 
     def close(self) -> None:
+        self._thread.shutdown()
         self._db.close()
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+    async def _read(self, query: str, values: tuple[object, ...]) -> list[Any]:
+        return await self._aside(lambda: self._db.execute(query, values).fetchall())
+
+    async def _write(self, statement: str, row: Callable[[], tuple[object, ...]]) -> int:
+        """How many rows it has changed. The row is made in the thread, too."""
         try:
-            return self._db.execute(statement, values).rowcount
+            return await self._aside(lambda: self._db.execute(statement, row()).rowcount)
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to the archive: {error}; make room, or serve with --no-store") from error
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

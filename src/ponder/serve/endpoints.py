@@ -46,25 +46,25 @@ async def completion(request: Request, body: CompletionRequest) -> Response:
 
 async def response(request: Request, body: ResponseRequest) -> Response:
     house, client = await entered(request)
-    before = _before(house, client, body)
+    before = await _before(house, client, body)
     plan, updates = await started(house, client, responses.ask(body, before), bool(body.stream))
 
-    def keep(over: dict[str, Any], ended: Ended) -> None:
+    async def keep(over: dict[str, Any], ended: Ended) -> None:
         if house.archive is not None and plan.kept:
             said = responses.remembered(before, body, ended.replies[0].sample)
-            house.archive.keep_response(over["id"], client.id, Kept(msgspec.json.encode(over), said))
+            await house.archive.keep_response(over["id"], client.id, Kept(msgspec.json.encode(over), said))
 
     if body.stream:
         return Stream(unfolding.events(plan, body, updates, keep), house.settings.alive)
     ended = await unless_gone(request.receive, finished(updates))
     over = responses.whole(plan, body, ended)
-    keep(over, ended)
+    await keep(over, ended)
     return JSONResponse(over)
 
 
 async def kept_response(request: Request, name: str) -> Response:
     house, client = await entered(request)
-    found = _archive(house).response(name, client.id)
+    found = await _archive(house).response(name, client.id)
     if found is None:
         raise Refusal(404, f"there is no response {name!r} of yours here", "response_not_found", "id")
     return Response(found.body, media_type="application/json")
@@ -72,7 +72,7 @@ async def kept_response(request: Request, name: str) -> Response:
 
 async def forgotten_response(request: Request, name: str) -> Response:
     house, client = await entered(request)
-    if not _archive(house).forget(name, client.id):
+    if not await _archive(house).forget(name, client.id):
         raise Refusal(404, f"there is no response {name!r} of yours here", "response_not_found", "id")
     return JSONResponse({"id": name, "object": "response", "deleted": True})
 
@@ -95,7 +95,7 @@ async def counted_tokens(request: Request, body: Counted) -> Response:
 async def trace(request: Request, name: str) -> Response:
     """All that happened in a request, an array with one trace for each of its solves, for its owner."""
     house, client = await entered(request)
-    found = _archive(house).trace(name, client.id)
+    found = await _archive(house).trace(name, client.id)
     if found is None:
         raise Refusal(404, f"there is no trace {name!r} of yours here", "trace_not_found", "id")
     return Response(found, media_type="application/json")
@@ -114,14 +114,16 @@ async def started(house: House, client: Client, ask: Ask, streams: bool) -> tupl
     """
     house.door.knock()
     plan = house.plan(ask)
-    return plan, running(plan, house, client, await house.seams.admit(client, plan), streams)
+    updates = running(plan, house, client, await house.seams.admit(client, plan), streams)
+    await anext(updates)  # from here on its end settles the account, even if nobody ever asks for more
+    return plan, updates
 
 
-def _before(house: House, client: Client, body: ResponseRequest) -> tuple[Message, ...]:
+async def _before(house: House, client: Client, body: ResponseRequest) -> tuple[Message, ...]:
     """The conversation that a response goes on from."""
     if body.previous_response_id is None:
         return ()
-    found = _archive(house).response(body.previous_response_id, client.id)
+    found = await _archive(house).response(body.previous_response_id, client.id)
     if found is None:
         why = f"there is no response {body.previous_response_id!r} of yours here"
         raise Refusal(400, why, "previous_response_not_found", "previous_response_id")

@@ -99,7 +99,7 @@ class House:
         if self.archive is None or not plan.kept:
             return
         try:
-            self.archive.keep_trace(plan.id, client.id, [one.line() for one in traces])
+            await self.archive.keep_trace(plan.id, client.id, traces)
         except StoreError as error:
             _log.error("the trace of %s is lost: %s", plan.id, error)
 

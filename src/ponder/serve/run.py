@@ -26,7 +26,8 @@ from ponder.serve.story import Story
 from ponder.trace import Event, Trace
 from ponder.types import Answer, Candidate, Chunk, Sample, Usage
 
-TRIES = 3  # solves of a request whose draws have all failed
+TRIES = 3  # solves of a request whose draws have all been refused
+LIVELY = 8  # where the upstream has written something: it works, and sooner or later it comes to an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ async def running(
 ) -> AsyncGenerator[Update, None]:
     """What happens, as it happens; the last is `Ended`. Closing the generator cancels every draw in flight.
 
-    Whatever the end, the bill is settled and the trace kept before it is over. Raises what `ponder.solve` does.
+    The first update says nothing and comes before anything is done: once it has been asked for, whatever the end, the bill is
+    settled and the trace kept before it is over. Raises what `ponder.solve` does.
     """
     heard, tell, began = _Heard(aloud), Story(plan), time.monotonic()
     replies: list[Reply] = []
@@ -110,6 +112,7 @@ async def running(
 
     leave = house.door.enter()
     try:
+        yield Told("")
         async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
             async for choice, event in events:
                 if event.kind == "spoken":
@@ -211,11 +214,11 @@ async def _solve(plan: Plan, record: Trace, door: Door) -> tuple[Answer, str | N
 
 
 async def _persistent(plan: Plan, record: Trace) -> Answer:
-    """The solve, and another with other draws where all draws of the first have failed, `TRIES` times in all.
+    """The solve, and another with other draws where all draws of the first have failed: `TRIES` or `LIVELY` times in all.
 
     Not where the request itself is at fault, nor where a piece of the answer may have been sent already.
     """
-    for number in range(TRIES):
+    for number in range(LIVELY):
         branch = record.branch(number) if number else record
         try:
             return await ponder.solve(
@@ -227,13 +230,17 @@ async def _persistent(plan: Plan, record: Trace) -> Answer:
                 **plan.parameters,
             )
         except ModelError as error:
-            heard = record.hears and plan.strategy.certain
             ours = isinstance(error, AbilityMissing) or getattr(error, "status", None) in (400, 413, 422)
-            if number + 1 == TRIES or heard or ours:
+            if number + 1 >= (LIVELY if _written(record) else TRIES) or record.spoken or ours:
                 raise
         finally:
             record.leading = branch.leading
     raise AssertionError("the last try returns or raises")
+
+
+def _written(record: Trace) -> bool:
+    """Whether an upstream has begun to answer, or may have."""
+    return any(event.data["usage"]["completion"] for event in record.events if event.kind == "drawn")
 
 
 def _cut(plan: Plan, events: list[Event]) -> Answer | None:

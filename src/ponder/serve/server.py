@@ -148,5 +148,5 @@ async def _forgetting(house: House, operations: Operations, retention: float) ->
         if ledger is not None:
             ledger.forget(retention)
         if house.archive is not None:
-            house.archive.prune(retention)
+            await house.archive.prune(retention)
         await asyncio.sleep(3600)

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 
+from ponder import trace
 from ponder.errors import ModelError
 from ponder.models.sample import draws
 from ponder.strategies import Strategy
 from ponder.strategies.direct import first
 from ponder.strategies.draw import answer, ask, final
-from ponder.types import Answer, Candidate, Model, Problem
+from ponder.types import Answer, Candidate, Model, Problem, Sample
+
+ROUNDS = 3
 
 
 async def _several(problem: Problem, model: Model, *, n: int = 1) -> Answer:
-    """`n` plain draws, each of them an answer."""
-    drawn: list[Candidate] = []
-    failures: list[str] = []
-    async with aclosing(draws(model, ask(problem), range(n))) as samples:
-        async for sample in samples:
-            if sample.error is not None:
-                failures.append(sample.error)
-            drawn.append(Candidate(sample, final(problem, sample)))
+    """`n` plain draws, each of them an answer. Those that fail are drawn again, unless someone has heard of them."""
+    drawn: dict[int, Candidate] = {}
+    places = {index: index for index in range(n)}  # of each draw, that of its answer
+    for turn in range(1, ROUNDS + 1):
+        failures: list[Sample] = []
+        async with aclosing(draws(model, ask(problem), places)) as samples:
+            async for sample in samples:
+                place = places[sample.index]
+                drawn[place] = Candidate(replace(sample, index=place), final(problem, sample))
+                if sample.error is not None:
+                    failures.append(sample)
+        if not failures or trace.aloud():
+            break
+        places = {turn * n + places[one.index]: places[one.index] for one in failures}
     if failures:
-        raise ModelError(f"{len(failures)} of {n} draws from `{model.name}` failed; the first because: {failures[0]}")
-    return answer(min(drawn, key=lambda one: one.sample.index), drawn)
+        raise ModelError(f"{len(failures)} of {n} draws from `{model.name}` failed; the first because: {failures[0].error}")
+    return answer(drawn[0], list(drawn.values()))
 
 
 several = Strategy("direct", _several, "the baseline", select=first, certain=True)

@@ -26,8 +26,8 @@ def frame(data: Any, event: str = "") -> bytes:
 class Stream(Response):
     """The `frames` of a generator as an event stream, with a comment whenever nothing came for `alive` seconds.
 
-    The headers and the first frame go out before any work begins: who came at the same moment gets theirs before it, too. When the client is gone the generator is closed at once, which cancels
-    what it was waiting for.
+    The headers and the first frame go out before any work begins: whoever came at the same moment gets theirs before it, too. When
+    the client is gone the generator is closed at once, which cancels what it was waiting for.
     """
 
     media_type = "text/event-stream"

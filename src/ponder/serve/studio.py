@@ -154,7 +154,7 @@ async def _file(name: str) -> Response:
 async def _history(request: Request) -> Response:
     """The latest requests of whoever asks, the newest first: what `history.js` lists."""
     client, archive = await _client(request), _house(request).archive
-    kept = [] if archive is None else archive.latest(client.id, LISTED)
+    kept = [] if archive is None else await archive.latest(client.id, LISTED)
     listed = {"kept": archive is not None, "traces": [_summary(*one) for one in kept]}
     return Response(msgspec.json.encode(listed), media_type="application/json")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -17,7 +17,10 @@ from ponder.types import Call
 
 
 async def events(
-    plan: Plan, body: ResponseRequest, updates: AsyncGenerator[Update, None], kept: Callable[[dict[str, Any], Ended], None]
+    plan: Plan,
+    body: ResponseRequest,
+    updates: AsyncGenerator[Update, None],
+    kept: Callable[[dict[str, Any], Ended], Awaitable[None]],
 ) -> AsyncGenerator[bytes, None]:
     """The events of a response; `kept` is given the whole of it before the last is sent."""
     out = Unfolding(plan, body.include_reasoning)
@@ -38,7 +41,7 @@ async def events(
                         for one in out.close():
                             yield one
                         over = responses.whole(plan, body, update) | {"created_at": head["created_at"], "output": out.output}
-                        kept(over, update)
+                        await kept(over, update)
                         yield out.event(f"response.{over['status']}", response=over)
     except PonderError as error:
         told = refusal(error)
