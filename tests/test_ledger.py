@@ -1,5 +1,6 @@
 """The ledger: what was used is never lost and never counted twice."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -94,6 +95,33 @@ def test_the_spend_is_the_sum_of_the_last_entries_whatever_was_repeated(tmp_path
         ledger.settle(str(request))
     assert ledger.db.execute("SELECT SUM(tokens) FROM request").fetchone()[0] == sum(last.values())
     ledger.close()
+
+
+def test_inside_an_event_loop_the_changes_of_a_turn_are_kept_together(tmp_path):
+    """One transaction a turn: read here at once, by others once it is kept; a change that cannot be is undone alone."""
+    key, path = Key("k", "k"), tmp_path / "ledger.sqlite"
+
+    async def main():
+        ledger, other = Ledger(path), Ledger(path)
+        for request in ("r1", "r2"):
+            ledger.admit(request, key)
+        with pytest.raises(StoreError, match="UNIQUE"):
+            ledger.admit("r1", key)
+        ledger.journal("r2", key, 0, Usage(1, 3, 0, 4), None)
+        assert (ledger.used(key), other.used(key)) == (Used(2, 7, 0.0, 7), Used())
+        await ledger.kept()
+        await ledger.kept()  # there is nothing to wait for
+        assert other.used(key) == Used(2, 7, 0.0, 7)
+        ledger.admit("r3", key)
+        ledger.db.execute("ROLLBACK")  # as a full disk does
+        with pytest.raises(StoreError, match="cannot write"):
+            await ledger.kept()
+        ledger.settle("r1")
+        ledger.close()
+        assert dict(other.db.execute("SELECT id, state FROM request")) == {"r1": "done", "r2": "open"}
+        other.close()
+
+    asyncio.run(main())
 
 
 KILLED = """

@@ -5,8 +5,10 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,16 +21,20 @@ import pytest
 from ponder.errors import InputError
 from ponder.models.simulated import ABLE, Simulated
 from ponder.models.upstreams import Upstreams
+from ponder.serve import chat
+from ponder.serve.ask import Ask
+from ponder.serve.endpoints import started
 from ponder.serve.keys import Keyring
 from ponder.serve.ledger import Ledger
 from ponder.serve.limits import EVER, parse
 from ponder.serve.log import Lines
 from ponder.serve.operations import Operations
-from ponder.serve.server import Place, gateway, run
+from ponder.serve.server import Place, Server, gateway, run
 from ponder.serve.settings import Settings
 from ponder.serve.spans import Spans
+from ponder.serve.sse import Stream
 from ponder.serve.visit import depth
-from ponder.types import Price
+from ponder.types import Message, Price
 from serving import listening
 
 CHAT = "/v1/chat/completions"
@@ -263,6 +269,68 @@ def test_a_server_that_anyone_could_use_does_not_start(tmp_path):
         run(settings, Place(host="0.0.0.0", ledger=tmp_path / "l.sqlite"))
     with pytest.raises(InputError, match="no file"):
         run(settings, Place(certificate=tmp_path / "none.pem", private_key=tmp_path / "none.key"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    words += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(words, check=True, capture_output=True)
+
+    async def main():
+        place = Place(port=0, certificate=certificate, private_key=key)
+        operations = Operations()
+        server = Server(gateway(Settings({"sim": Simulated()}, strategy="direct"), place, operations), place)
+        running = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.005)
+        port, trusted = server.servers[0].sockets[0].getsockname()[1], ssl.create_default_context(cafile=certificate)
+        async with aiohttp.ClientSession() as session:
+            async with session.post(f"https://127.0.0.1:{port}{CHAT}", json=body(), ssl=trusted) as response:
+                assert (response.status, (await response.json())["choices"][0]["finish_reason"]) == (200, "stop")
+            with pytest.raises(aiohttp.ClientError):
+                await session.get(f"http://127.0.0.1:{port}/health")
+        server.should_exit = True
+        await running
+        operations.close()
+
+    asyncio.run(main())
+
+
+def test_a_client_that_is_gone_before_anything_was_done_leaves_no_request_open(tmp_path):
+    """Neither one that has seen the first frame, nor one whose stream has never begun."""
+
+    async def left(frames):
+        sent = []
+
+        async def receive():
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+
+        await Stream(frames)({}, receive, send)
+        return sent
+
+    async def main():
+        async with served(tmp_path) as client:
+            ledger, house = client.operations.accounts.ledger, client.app.state.house
+            key = client.operations.keyring.create("ada")
+            holder = await house.seams.authorise({"authorization": f"Bearer {key}"})
+            for begins in (True, False):
+                plan, updates = await started(house, holder, Ask("sim", (Message("user", SECRET),)), True)
+                assert ledger.db.execute("SELECT state FROM request WHERE id = ?", (plan.id,)).fetchone() == ("open",)
+                frames = chat.chunks(plan, updates, True, False)
+                del updates
+                if begins:
+                    await left(frames)
+                del frames
+                await asyncio.sleep(0.01)
+                assert ledger.db.execute("SELECT state FROM request WHERE id = ?", (plan.id,)).fetchone() == ("done",)
+                assert house.door.inside == 0
+
+    asyncio.run(main())
 
 
 @pytest.fixture

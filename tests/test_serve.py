@@ -256,6 +256,38 @@ def test_when_the_client_is_gone_every_draw_stops_and_what_it_produced_is_billed
     assert bill.counted
 
 
+def test_what_an_upstream_has_begun_is_drawn_again_until_it_is_whole_and_what_it_refuses_three_times():
+    books, able = Books(), replace(ABLE, n=False)
+    breaks = Simulated(faults={"break": 0.6}, abilities=able, tally=Tally())
+    refuses = Simulated(faults={"refuse": 1.0}, abilities=able, tally=Tally())
+
+    async def main(gateway, _):
+        status, one = await gateway.chat(model="breaks:direct", seed=0)
+        assert (status, len(one["choices"]), breaks.tally.calls) == (200, 1, 5)
+        status, three = await gateway.chat(model="breaks:direct", seed=3, n=3)
+        assert (status, [choice["index"] for choice in three["choices"]]) == (200, [0, 1, 2])
+        assert (await gateway.chat(model="refuses:direct"))[0] == 502
+        assert refuses.tally.calls == 3
+
+    serve(main, replace(Seams(), settle=books.settle), models={"breaks": breaks, "refuses": refuses})
+    assert sum(bill.total.completion for bill in books.bills) == breaks.tally.completion
+    assert 3 < books.bills[1].total.calls < 9  # of three answers, the broken ones alone are drawn again
+
+
+def test_a_body_is_json_and_says_so():
+    async def main(gateway, _):
+        for data, kind, code, param in (
+            (b'{"model": ', "application/json", "invalid_value", None),
+            (b'{"model": "sim"}', "application/json; charset=utf-8", "missing_required_parameter", "messages"),
+            (b'{"model": "sim", "messages": []}', "text/plain", "invalid_value", None),
+        ):
+            async with gateway.session.post(gateway.url + CHAT, data=data, headers={"Content-Type": kind}) as response:
+                said = (await response.json())["error"]
+            assert (response.status, said["code"], said["param"]) == (400, code, param)
+
+    serve(main)
+
+
 def test_the_bill_is_that_of_all_calls_with_its_price_and_settled_once():
     books, model = Books(), replace(ONE_BY_ONE, price=Price(1e-6, 2e-6), tally=Tally())
 

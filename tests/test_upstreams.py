@@ -17,6 +17,7 @@ from ponder.models.retry import Retry
 from ponder.models.sample import sample
 from ponder.models.simulated import ABLE, Simulated
 from ponder.models.upstreams import ENOUGH, Upstreams
+from ponder.models.wire import Dialect
 from ponder.solve import solve
 from ponder.tasks.simulated import problems
 from ponder.trace import Trace, tracing, usage
@@ -119,6 +120,27 @@ def test_a_straggler_is_raced_and_the_loser_is_billed_to_the_token():
     used = usage(record.events)
     assert used["discarded"] == Usage(1, used["policy"].prompt)
     assert before + used["discarded"] + used["policy"] == counted(members)
+
+
+def test_a_beaten_call_is_charged_what_was_on_its_way_too():
+    """Over HTTP: tokens that the endpoint has written and nobody has read when the other call shows its first."""
+
+    async def main():
+        async with Endpoint(pace=0.002).run() as endpoint:
+            chat = Chat("weekly", endpoint.url, dialect=Dialect(running_usage=True))
+            model = Upstreams([chat])
+            beaten = model._attempt(model.lines[0], Request((Message("user", "Which days are there?"),)))
+            await beaten.first
+            while endpoint.written < 6:
+                await asyncio.sleep(0.001)
+            await beaten.abandon()
+            beaten.drawing.count(10**6)  # the winner's prompt, where the loser does not know its own
+            await chat.close()
+            return beaten.drawing.usage, endpoint.written
+
+    used, written = asyncio.run(main())
+    assert (used.calls, used.completion) == (1, written)
+    assert used.prompt < 100
 
 
 def test_a_budget_without_room_for_two_is_not_hedged():

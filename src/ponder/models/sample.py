@@ -105,6 +105,9 @@ async def sliding(calls: deque[Call[T]], width: Callable[[], int]) -> AsyncGener
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """All results in order; when one fails, or this is cancelled, none is left running."""
+    calls = list(calls)
+    if len(calls) == 1:
+        return [await calls[0]]
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)

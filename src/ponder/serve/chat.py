@@ -119,10 +119,10 @@ def whole(plan: Plan, ended: Ended, reasoning: bool) -> dict[str, Any]:
 async def chunks(plan: Plan, updates: AsyncGenerator[Update, None], usage: bool, reasoning: bool) -> AsyncGenerator[bytes, None]:
     """The answer as it comes: a chunk with the role at once, then sentences about the search and the pieces of the answer."""
     head = _head(plan, "chat.completion.chunk")
-    for number in range(plan.n):
-        yield frame(head | {"choices": [_delta(number, {"role": "assistant", "content": ""})]})
     try:
         async with aclosing(updates) as running:
+            for number in range(plan.n):
+                yield frame(head | {"choices": [_delta(number, {"role": "assistant", "content": ""})]})
             async for update in running:
                 match update:
                     case Told(text):

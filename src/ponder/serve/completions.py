@@ -48,9 +48,9 @@ def whole(plan: Plan, ended: Ended) -> dict[str, Any]:
 async def chunks(plan: Plan, updates: AsyncGenerator[Update, None], usage: bool) -> AsyncGenerator[bytes, None]:
     """The pieces of the answer; the search is silent, for this shape has no place for its story."""
     head = _head(plan)
-    yield frame(head | {"choices": [_choice(0, "")]})
     try:
         async with aclosing(updates) as running:
+            yield frame(head | {"choices": [_choice(0, "")]})
             async for update in running:
                 match update:
                     case Said(choice, chunk) if chunk.text:

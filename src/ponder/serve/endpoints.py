@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from fastapi import Request
-from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from ponder.serve import chat, completions, messages, responses, unfolding
@@ -21,7 +20,7 @@ from ponder.serve.schema.chat import ChatRequest, CompletionRequest, StreamOptio
 from ponder.serve.schema.messages import Counted, MessageRequest
 from ponder.serve.schema.responses import ResponseRequest
 from ponder.serve.seams import Client
-from ponder.serve.sse import Stream, unless_gone
+from ponder.serve.sse import Stream, at_once, unless_gone
 from ponder.types import Message
 from ponder.types import Request as Draw
 
@@ -33,7 +32,7 @@ async def chat_completion(request: Request, body: ChatRequest) -> Response:
     if body.stream:
         return Stream(chat.chunks(plan, updates, _counted(body.stream_options), asked.reasoning), house.settings.alive)
     ended = await unless_gone(request.receive, finished(updates))
-    return JSONResponse(chat.whole(plan, ended, asked.reasoning))
+    return at_once(chat.whole(plan, ended, asked.reasoning))
 
 
 async def completion(request: Request, body: CompletionRequest) -> Response:
@@ -41,7 +40,7 @@ async def completion(request: Request, body: CompletionRequest) -> Response:
     plan, updates = await started(house, client, completions.ask(body), bool(body.stream))
     if body.stream:
         return Stream(completions.chunks(plan, updates, _counted(body.stream_options)), house.settings.alive)
-    return JSONResponse(completions.whole(plan, await unless_gone(request.receive, finished(updates))))
+    return at_once(completions.whole(plan, await unless_gone(request.receive, finished(updates))))
 
 
 async def response(request: Request, body: ResponseRequest) -> Response:
@@ -59,7 +58,7 @@ async def response(request: Request, body: ResponseRequest) -> Response:
     ended = await unless_gone(request.receive, finished(updates))
     over = responses.whole(plan, body, ended)
     await keep(over, ended)
-    return JSONResponse(over)
+    return at_once(over)
 
 
 async def kept_response(request: Request, name: str) -> Response:
@@ -74,7 +73,7 @@ async def forgotten_response(request: Request, name: str) -> Response:
     house, client = await entered(request)
     if not await _archive(house).forget(name, client.id):
         raise Refusal(404, f"there is no response {name!r} of yours here", "response_not_found", "id")
-    return JSONResponse({"id": name, "object": "response", "deleted": True})
+    return at_once({"id": name, "object": "response", "deleted": True})
 
 
 async def message(request: Request, body: MessageRequest) -> Response:
@@ -82,14 +81,14 @@ async def message(request: Request, body: MessageRequest) -> Response:
     plan, updates = await started(house, client, messages.ask(body), bool(body.stream))
     if body.stream:
         return Stream(messages.events(plan, body, updates), house.settings.alive)
-    return JSONResponse(messages.whole(plan, body, await unless_gone(request.receive, finished(updates))))
+    return at_once(messages.whole(plan, body, await unless_gone(request.receive, finished(updates))))
 
 
 async def counted_tokens(request: Request, body: Counted) -> Response:
     """The prompt's tokens: exact where the model has a tokenizer at hand, else an upper bound."""
     house, _ = await entered(request)
     model = house.models[addressed(body.model, house.settings)[0]]
-    return JSONResponse({"input_tokens": model.prompt_tokens(Draw(messages.conversation(body)))})
+    return at_once({"input_tokens": model.prompt_tokens(Draw(messages.conversation(body)))})
 
 
 async def trace(request: Request, name: str) -> Response:

@@ -131,12 +131,11 @@ async def events(plan: Plan, body: MessageRequest, updates: AsyncGenerator[Updat
     """The events of a message. Its first cannot know the usage yet: what it says is nothing, and the last says all."""
     nothing = {"input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
     out = Blocks(plan, shown(body), body.include_reasoning)
-    yield out.event(
-        "message_start", message=_head(plan) | {"content": [], "usage": nothing, "stop_reason": None, "stop_sequence": None}
-    )
-    yield out.event("ping")
+    head = _head(plan) | {"content": [], "usage": nothing, "stop_reason": None, "stop_sequence": None}
     try:
         async with aclosing(updates) as running:
+            yield out.event("message_start", message=head)
+            yield out.event("ping")
             async for update in running:
                 for one in out.heard(update):
                     yield one

@@ -21,13 +21,12 @@ from ponder.serve.door import Door
 from ponder.serve.errors import Refusal
 from ponder.serve.house import House
 from ponder.serve.seams import Admission, Client
-from ponder.serve.several import several
+from ponder.serve.several import LIVELY, several
 from ponder.serve.story import Story
 from ponder.trace import Event, Trace
 from ponder.types import Answer, Candidate, Chunk, Sample, Usage
 
-TRIES = 3  # solves of a request whose draws have all been refused
-LIVELY = 8  # where the upstream has written something: it works, and sooner or later it comes to an end
+TRIES = 3  # solves of a request whose draws have all failed; `LIVELY` where the upstream has written something
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +230,8 @@ async def _persistent(plan: Plan, record: Trace) -> Answer:
             )
         except ModelError as error:
             ours = isinstance(error, AbilityMissing) or getattr(error, "status", None) in (400, 413, 422)
-            if number + 1 >= (LIVELY if _written(record) else TRIES) or record.spoken or ours:
+            lively = plan.strategy is not several and _written(record)
+            if number + 1 >= (LIVELY if lively else TRIES) or record.spoken or ours:
                 raise
         finally:
             record.leading = branch.leading

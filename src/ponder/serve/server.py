@@ -59,13 +59,8 @@ def run(settings: Settings, place: Place) -> None:
         if path is not None and not path.is_file():
             raise InputError(f"there is no file `{path}`; TLS needs a certificate and its private key")
     to_stderr()
-    config = uvicorn.Config(
-        gateway(settings, place, operations), place.host, place.port, log_config=None, access_log=False, lifespan="on",
-        ssl_certfile=place.certificate, ssl_keyfile=place.private_key, backlog=4096, timeout_graceful_shutdown=10,
-        date_header=False, server_header=False,
-    )  # fmt: skip
     try:
-        Server(config, place.grace).run()
+        Server(gateway(settings, place, operations), place).run()
     finally:
         operations.close()
 
@@ -91,9 +86,14 @@ def gateway(settings: Settings, place: Place, operations: Operations) -> FastAPI
 class Server(uvicorn.Server):
     """Ends in two steps: at the first signal nobody is let in any more, and the process ends when all are answered."""
 
-    def __init__(self, config: uvicorn.Config, grace: float) -> None:
+    def __init__(self, made: FastAPI, place: Place) -> None:
+        config = uvicorn.Config(
+            made, place.host, place.port, log_config=None, access_log=False, lifespan="on", ssl_certfile=place.certificate,
+            ssl_keyfile=place.private_key, backlog=4096, timeout_graceful_shutdown=10, date_header=False, server_header=False,
+            proxy_headers=False,
+        )  # fmt: skip
         super().__init__(config)
-        self._grace = grace
+        self._grace = place.grace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
 

@@ -13,14 +13,14 @@ from ponder.strategies.direct import first
 from ponder.strategies.draw import answer, ask, final
 from ponder.types import Answer, Candidate, Model, Problem, Sample
 
-ROUNDS = 3
+LIVELY = 8  # calls for one answer of an upstream that has begun it each time, and works
 
 
 async def _several(problem: Problem, model: Model, *, n: int = 1) -> Answer:
-    """`n` plain draws, each of them an answer. Those that fail are drawn again, unless someone has heard of them."""
+    """`n` plain draws, each of them an answer. One that breaks off is drawn again, unless someone has heard of it."""
     drawn: dict[int, Candidate] = {}
     places = {index: index for index in range(n)}  # of each draw, that of its answer
-    for turn in range(1, ROUNDS + 1):
+    for turn in range(1, LIVELY + 1):
         failures: list[Sample] = []
         async with aclosing(draws(model, ask(problem), places)) as samples:
             async for sample in samples:
@@ -28,7 +28,7 @@ async def _several(problem: Problem, model: Model, *, n: int = 1) -> Answer:
                 drawn[place] = Candidate(replace(sample, index=place), final(problem, sample))
                 if sample.error is not None:
                     failures.append(sample)
-        if not failures or trace.aloud():
+        if trace.aloud() or not any(one.usage.completion for one in failures):
             break
         places = {turn * n + places[one.index]: places[one.index] for one in failures}
     if failures:

@@ -23,6 +23,11 @@ def frame(data: Any, event: str = "") -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.encode(), text) if event else b"data: %b\n\n" % text
 
 
+def at_once(data: Any) -> Response:
+    """An answer that is sent at once."""
+    return Response(_encode(data), media_type="application/json")
+
+
 class Stream(Response):
     """The `frames` of a generator as an event stream, with a comment whenever nothing came for `alive` seconds.
 

@@ -25,10 +25,10 @@ async def events(
     """The events of a response; `kept` is given the whole of it before the last is sent."""
     out = Unfolding(plan, body.include_reasoning)
     head = responses.begun(plan, body)
-    yield out.event("response.created", response=head)
-    yield out.event("response.in_progress", response=head)
     try:
         async with aclosing(updates) as running:
+            yield out.event("response.created", response=head)
+            yield out.event("response.in_progress", response=head)
             async for update in running:
                 match update:
                     case Told(text):

@@ -32,6 +32,11 @@ def _keywords(run: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     return {name: one for name, one in signature.parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+@functools.cache
+def _judged(run: Callable[..., Any]) -> bool:
+    return "verifier" in inspect.signature(run).parameters
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A registered strategy.
@@ -58,7 +63,7 @@ class Strategy:
     @property
     def judged(self) -> bool:
         """Whether it takes a verifier: one that does not need it does without where there is none."""
-        return "verifier" in inspect.signature(self.run).parameters
+        return _judged(self.run)
 
     @property
     def size(self) -> str | None:
