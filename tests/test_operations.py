@@ -30,6 +30,7 @@ from ponder.serve.limits import EVER, parse
 from ponder.serve.log import Lines
 from ponder.serve.operations import Operations
 from ponder.serve.server import Place, Server, gateway, run
+from ponder.serve.server import listening as listening_at
 from ponder.serve.settings import Settings
 from ponder.serve.spans import Spans
 from ponder.serve.sse import Stream
@@ -282,7 +283,7 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path):
         place = Place(port=0, certificate=certificate, private_key=key)
         operations = Operations()
         server = Server(gateway(Settings({"sim": Simulated()}, strategy="direct"), place, operations), place)
-        running = asyncio.create_task(server.serve())
+        running = asyncio.create_task(server.serve(listening_at(place)))
         while not server.started:
             await asyncio.sleep(0.005)
         port, trusted = server.servers[0].sockets[0].getsockname()[1], ssl.create_default_context(cafile=certificate)

@@ -10,12 +10,15 @@ from math import ceil
 
 from ponder.serve.errors import Refusal
 
+MOMENT = 0.5
+
 
 class Door:
     """`limit` bounds the requests inside, running or waiting for their turn; None is no bound."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit, self.inside = limit, 0
+        self._entered = 0
         self.closing = self.hurried = False
         self._stay = 1.0  # seconds, the mean of the latest requests
         self._patience = set[asyncio.Timeout]()
@@ -35,6 +38,7 @@ class Door:
     def enter(self) -> Callable[[], None]:
         """A request is inside, until it calls what this returns."""
         self.inside += 1
+        self._entered += 1
         self._empty.clear()
         began = time.monotonic()
 
@@ -45,6 +49,14 @@ class Door:
                 self._empty.set()
 
         return leave
+
+    async def calm(self) -> None:
+        """Return when a turn of the event loop has brought nobody in, after `MOMENT` seconds at most: who comes with many others is
+        greeted before work begins for any of them."""
+        until, before = time.monotonic() + MOMENT, -1
+        while self._entered != before and time.monotonic() < until:
+            before = self._entered
+            await asyncio.sleep(0)
 
     @asynccontextmanager
     async def patience(self, seconds: float | None) -> AsyncIterator[None]:

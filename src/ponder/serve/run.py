@@ -112,6 +112,7 @@ async def running(
     leave = house.door.enter()
     try:
         yield Told("")
+        await house.door.calm()
         async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
             async for choice, event in events:
                 if event.kind == "spoken":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 from types import FrameType
 
 import uvicorn
@@ -27,6 +28,8 @@ from ponder.serve.settings import Settings
 from ponder.serve.spans import Spans
 from ponder.serve.visit import Visits
 
+BACKLOG = 4096
+ABREAST = 1 if sys.platform == "win32" else 16  # connections to take in a turn; without libuv all that have come are taken
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -60,7 +63,7 @@ def run(settings: Settings, place: Place) -> None:
             raise InputError(f"there is no file `{path}`; TLS needs a certificate and its private key")
     to_stderr()
     try:
-        Server(gateway(settings, place, operations), place).run()
+        Server(gateway(settings, place, operations), place).run(listening(place))
     finally:
         operations.close()
 
@@ -83,21 +86,36 @@ def gateway(settings: Settings, place: Place, operations: Operations) -> FastAPI
     return made
 
 
+def listening(place: Place) -> list[socket.socket]:
+    """The sockets to listen at, several of each address. Raises InputError where it cannot be listened at.
+
+    An event loop of libuv takes one connection a turn from each socket (since 1.45): through a single one, each of a thousand that
+    come at once would wait for all that a turn does for those before it.
+    """
+    try:
+        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        opened = [socket.create_server(address, family=family, backlog=BACKLOG) for family, *_, address in found]
+    except OSError as error:
+        raise InputError(f"cannot listen at {place.host}, port {place.port}: {error}; choose another --host or --port") from error
+    for one in opened:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by the connections
+    return opened + [one.dup() for one in opened for _ in range(ABREAST - 1)]
+
+
 class Server(uvicorn.Server):
     """Ends in two steps: at the first signal nobody is let in any more, and the process ends when all are answered."""
 
     def __init__(self, made: FastAPI, place: Place) -> None:
         config = uvicorn.Config(
-            made, place.host, place.port, log_config=None, access_log=False, lifespan="on", ssl_certfile=place.certificate,
-            ssl_keyfile=place.private_key, backlog=4096, timeout_graceful_shutdown=10, date_header=False, server_header=False,
-            proxy_headers=False,
+            made, log_config=None, access_log=False, lifespan="on", ssl_certfile=place.certificate, ssl_keyfile=place.private_key,
+            backlog=BACKLOG, timeout_graceful_shutdown=10, date_header=False, server_header=False, proxy_headers=False,
         )  # fmt: skip
         super().__init__(config)
         self._grace = place.grace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
 

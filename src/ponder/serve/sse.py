@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,8 +31,8 @@ def at_once(data: Any) -> Response:
 class Stream(Response):
     """The `frames` of a generator as an event stream, with a comment whenever nothing came for `alive` seconds.
 
-    The headers and the first frame go out before any work begins: whoever came at the same moment gets theirs before it, too. When
-    the client is gone the generator is closed at once, which cancels what it was waiting for.
+    The headers, and the frames that the generator has at hand, go out in the same turn of the event loop. When the client is gone
+    the generator is closed at once, which cancels what it was waiting for.
     """
 
     media_type = "text/event-stream"
@@ -44,24 +44,26 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        working = [asyncio.ensure_future(one) for one in (self._pump(send), gone(receive), self._keep_alive(send))]
+        beside = [asyncio.ensure_future(gone(receive)), asyncio.ensure_future(self._keep_alive(send))]
         try:
-            await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(None) as stay:
+                beside[0].add_done_callback(lambda _: _end(stay))
+                await self._pump(send)
+        except TimeoutError:
+            if not stay.expired():
+                raise
+            return
         finally:
-            for one in working:
+            for one in beside:
                 one.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
-        if not working[0].cancelled():
-            working[0].result()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await asyncio.gather(*beside, return_exceptions=True)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
-        async with aclosing(self._frames) as frames:  # it ends in the task that it began in
+        async with aclosing(self._frames) as frames:
             async for one in frames:
-                first, self._sent = not self._sent, asyncio.get_running_loop().time()
+                self._sent = asyncio.get_running_loop().time()
                 await send({"type": "http.response.body", "body": one, "more_body": True})
-                if first:
-                    await asyncio.sleep(0)
 
     async def _keep_alive(self, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -71,6 +73,12 @@ class Stream(Response):
             if loop.time() - self._sent >= self._alive:
                 self._sent = loop.time()
                 await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
+
+
+def _end(stay: asyncio.Timeout) -> None:
+    """End what is inside, if it is not over."""
+    with suppress(RuntimeError):
+        stay.reschedule(0.0)
 
 
 async def gone(receive: Receive) -> None:
