@@ -16,6 +16,7 @@ import re
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate, zip_longest
 from math import exp, expm1, log, sqrt
@@ -117,7 +118,7 @@ class Simulated:
         if self.steps < 1 or self.wrong < 1:
             raise InputError(f"a simulated model needs steps >= 1 and wrong >= 1: got {self.steps} and {self.wrong}")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of what shapes the answers: the fields that `repr` shows."""
         return sha256(repr(self).encode()).hexdigest()[:16]

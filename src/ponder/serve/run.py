@@ -99,7 +99,7 @@ async def running(
     The first update says nothing and comes before anything is done: once it has been asked for, whatever the end, the bill is
     settled and the trace kept before it is over. Raises what `ponder.solve` does.
     """
-    heard, tell, began = _Heard(aloud), Story(plan), time.monotonic()
+    heard, began = _Heard(aloud), time.monotonic()
     replies: list[Reply] = []
 
     def told(sentence: str) -> list[Told]:
@@ -113,11 +113,13 @@ async def running(
     try:
         yield Told("")
         await house.door.calm()
+        tell = Story(plan)
         async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
             async for choice, event in events:
                 if event.kind == "spoken":
                     heard.said.setdefault(choice, []).append(event.data["chunk"])
                     yield Said(choice, event.data["chunk"])
+                    continue
                 for update in told(tell(event)):
                     yield update
         for update in told(tell.end()):

@@ -14,6 +14,11 @@ from starlette.types import Receive, Scope, Send
 T = TypeVar("T")
 
 ALIVE = b": alive\n\n"
+_HEADERS = (
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,11 +40,8 @@ class Stream(Response):
     the generator is closed at once, which cancels what it was waiting for.
     """
 
-    media_type = "text/event-stream"
-
     def __init__(self, frames: AsyncGenerator[bytes, None], alive: float = 5.0) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        self.status_code, self.background, self.raw_headers = 200, None, list(_HEADERS)
         self._frames, self._alive, self._sent = frames, alive, 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
