@@ -23,6 +23,7 @@ from ponder.models.simulated import ABLE, Simulated
 from ponder.models.upstreams import Upstreams
 from ponder.serve import chat
 from ponder.serve.ask import Ask
+from ponder.serve.door import ABREAST, Door
 from ponder.serve.endpoints import started
 from ponder.serve.keys import Keyring
 from ponder.serve.ledger import Ledger
@@ -330,6 +331,31 @@ def test_a_client_that_is_gone_before_anything_was_done_leaves_no_request_open(t
                 await asyncio.sleep(0.01)
                 assert ledger.db.execute("SELECT state FROM request WHERE id = ?", (plan.id,)).fetchone() == ("done",)
                 assert house.door.inside == 0
+
+    asyncio.run(main())
+
+
+def test_whoever_comes_with_others_waits_until_all_are_in_and_a_few_begin_in_a_turn():
+    async def main():
+        door, begun = Door(), []
+
+        async def one(number):
+            door.enter()
+            await door.turn()
+            begun.append(number)
+
+        asking = [asyncio.ensure_future(one(number)) for number in range(ABREAST)]
+        for number in range(ABREAST, ABREAST + 2):  # as long as others come in
+            await asyncio.sleep(0)
+            assert begun == []
+            asking.append(asyncio.ensure_future(one(number)))
+        asking[0].cancel()
+        seen = set()
+        while len(begun) < ABREAST + 1:
+            await asyncio.sleep(0)
+            seen.add(len(begun))
+        assert begun == list(range(1, ABREAST + 2))
+        assert ABREAST - 1 in seen  # the last two had to wait for another turn
 
     asyncio.run(main())
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import ceil
 
 from ponder.serve.errors import Refusal
 
-MOMENT = 0.5
+ABREAST = 8
+MOMENT = 1.0
 
 
 class Door:
@@ -18,7 +20,8 @@ class Door:
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit, self.inside = limit, 0
-        self._entered = 0
+        self._entered = self._before = 0
+        self._queue = deque[tuple[float, asyncio.Future[None]]]()
         self.closing = self.hurried = False
         self._stay = 1.0  # seconds, the mean of the latest requests
         self._patience = set[asyncio.Timeout]()
@@ -50,13 +53,29 @@ class Door:
 
         return leave
 
-    async def calm(self) -> None:
-        """Return when a turn of the event loop has brought nobody in, after `MOMENT` seconds at most: who comes with many others is
-        greeted before work begins for any of them."""
-        until, before = time.monotonic() + MOMENT, -1
-        while self._entered != before and time.monotonic() < until:
-            before = self._entered
-            await asyncio.sleep(0)
+    async def turn(self) -> None:
+        """Wait for the turn to begin the work of a request: those who come with many others are all greeted first.
+
+        In a turn of the event loop `ABREAST` begin, the earliest first; and none for `MOMENT` seconds, while others come in.
+        """
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[None] = loop.create_future()
+        if not self._queue:
+            self._before = self._entered
+            loop.call_soon(self._serve)
+        self._queue.append((time.monotonic() + MOMENT, mine))
+        await mine
+
+    def _serve(self) -> None:
+        calm, self._before = self._entered == self._before, self._entered
+        for _ in range(min(ABREAST, len(self._queue))):
+            if not calm and self._queue[0][0] > time.monotonic():
+                break
+            _, one = self._queue.popleft()
+            if not one.done():  # it has not been cancelled
+                one.set_result(None)
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._serve)
 
     @asynccontextmanager
     async def patience(self, seconds: float | None) -> AsyncIterator[None]:

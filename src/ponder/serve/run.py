@@ -112,7 +112,7 @@ async def running(
     leave = house.door.enter()
     try:
         yield Told("")
-        await house.door.calm()
+        await house.door.turn()
         tell = Story(plan)
         async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
             async for choice, event in events:
