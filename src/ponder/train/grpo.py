@@ -5,14 +5,16 @@ along the advantages (`advantage`, `objective`). Everything a step needs but wei
 step's number, so a killed run goes on from its checkpoint as if nothing had happened.
 """
 
+import copy
 import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from ponder.train import advantage
 from ponder.train.data import BOS, FIRST_BYTE, PAD, encode
 from ponder.train.decoder import Drawn, decode
 from ponder.train.monitor import Signs, Watch, signs
-from ponder.train.objective import PRESETS, Objective, slopes
+from ponder.train.objective import PRESETS, Objective, k3, slopes
 from ponder.train.rewards import Reward, accuracy
 from ponder.types import Problem
 
@@ -165,13 +167,21 @@ def chosen(rewards: Floats, kept: int, rng: np.random.Generator) -> tuple[NDArra
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What one answer teaches: its prompt and answer in tokens, their old log-probabilities at the temperature `heat`, its
-    advantage with its weight."""
+    advantage with its weight, and their log-probabilities by the reference model where the objective wants them."""
 
     prompt: list[int]
     answer: NDArray[np.int64]
     old: NDArray[np.float32]
     advantage: Floats
     heat: float
+    reference: NDArray[np.float32] | None = None
+
+
+def lesson(rollouts: Rollouts, plan: Plan, at: int, gain: float = 0.0) -> Lesson:
+    """The draw with the number `at` as a lesson, each of its tokens worth `gain`."""
+    group, answer = at // rollouts.rewards.shape[1], rollouts.answers[at]
+    heat = plan.temperature(rollouts.problems[group])
+    return Lesson(rollouts.prompts[group], answer, rollouts.logprobs[at], np.full(len(answer), gain), heat)
 
 
 def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
@@ -215,24 +225,22 @@ def rows(batch: Sequence[Lesson]) -> tuple[NDArray[np.int64], Floats, Floats, ND
 
 def update(model: Any, optimizer: Any, batch: Sequence[Lesson], plan: Plan, bonus: float) -> dict[str, float]:
     """One optimizer step on a batch of lessons, computed in parts of about 8,000 tokens; what it was like."""
-    drawn = sum(len(one.answer) for one in batch)
-    told = dict.fromkeys(("entropy", "kl", "clipped"), 0.0)
-    for part in _parts(sorted(batch, key=lambda one: len(one.prompt) + len(one.answer)), 8192):
+    drawn, longest = sum(len(one.answer) for one in batch), max(len(one.answer) for one in batch)
+    told = dict.fromkeys(("entropy", "clipped"), 0.0)
+    for part in packs(sorted(batch, key=lambda one: len(one.prompt) + len(one.answer)), 8192):
         tokens, old, gain, mask = rows(part)
         share = mask.sum() / drawn if plan.objective.average == "token" else len(part) / len(batch)
-        heat = np.array([one.heat for one in part], np.float32)[:, None].repeat(mask.shape[1], 1)[mask]
-        logits = model(input_ids=torch.from_numpy(tokens)).logits[:, :-1][torch.from_numpy(mask)]
-        chances = torch.log_softmax(logits / torch.from_numpy(heat)[:, None], -1)
-        logprob = chances.gather(1, torch.from_numpy(tokens[:, 1:][mask])[:, None])[:, 0]
-        entropy = -(chances.exp() * chances).sum(-1)
+        logprob, entropy = _chances(model, part, tokens, mask)
         now = np.zeros(mask.shape)
         now[mask] = logprob.detach().numpy()
-        _, slope = slopes(now, old, gain, mask, plan.objective)
+        pull = None
+        if plan.objective.beta:
+            pull = np.zeros(mask.shape)
+            pull[mask] = np.concatenate([one.reference for one in part])
+        _, slope = slopes(now, old, gain, mask, plan.objective, pull, longest)
         loss = -(torch.from_numpy(slope[mask]).float() * logprob).sum() * share - bonus * entropy.sum() / drawn
         loss.backward()
-        gap = (old - now)[mask]
         told["entropy"] += float(entropy.detach().sum()) / drawn
-        told["kl"] += float((np.expm1(gap) - gap).sum()) / drawn
         told["clipped"] += float(((slope == 0) & mask & (gain != 0)).sum()) / drawn
     told["norm"] = float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
     optimizer.step()
@@ -240,7 +248,44 @@ def update(model: Any, optimizer: Any, batch: Sequence[Lesson], plan: Plan, bonu
     return told
 
 
-def _parts(batch: Sequence[Lesson], most: int) -> Iterator[list[Lesson]]:
+def _chances(model: Any, part: Sequence[Lesson], tokens: NDArray[np.int64], mask: NDArray[np.bool_]) -> tuple[Any, Any]:
+    """The log-probability of each of the answers' tokens, in the order of `rows`, and the entropy there, at the lessons' heat."""
+    heat = np.array([one.heat for one in part], np.float32)[:, None].repeat(mask.shape[1], 1)[mask]
+    logits = model(input_ids=torch.from_numpy(tokens)).logits[:, :-1][torch.from_numpy(mask)]
+    chances = torch.log_softmax(logits / torch.from_numpy(heat)[:, None], -1)
+    logprob = chances.gather(1, torch.from_numpy(tokens[:, 1:][mask])[:, None])[:, 0]
+    return logprob, -(chances.exp() * chances).sum(-1)
+
+
+def likelihood(model: Any, batch: Sequence[Lesson]) -> list[NDArray[np.float32]]:
+    """The log-probabilities of each lesson's answer by `model`, at its heat."""
+    found = []
+    with torch.no_grad():
+        for part in packs(batch, 8192):
+            tokens, _, _, mask = rows(part)
+            logprob, _ = _chances(model, part, tokens, mask)
+            found += apart(logprob.numpy(), part)
+    return found
+
+
+Numbers = TypeVar("Numbers", bound=np.floating[Any])
+
+
+def apart(flat: NDArray[Numbers], batch: Sequence[Lesson]) -> list[NDArray[Numbers]]:
+    """What is known of each answer's tokens, from one array for all of them."""
+    return np.split(flat, np.cumsum([len(one.answer) for one in batch])[:-1])
+
+
+def divergence(reference: Any, rollouts: Rollouts, plan: Plan, most: int = 64) -> float:
+    """KL(policy || reference) in nats a token, estimated (`objective.k3`) on up to `most` draws, evenly over the step's."""
+    picked = np.unique(np.linspace(0, len(rollouts.answers) - 1, most).astype(int))
+    seen = [lesson(rollouts, plan, at) for at in picked]
+    away, _ = k3(np.concatenate([one.old for one in seen]), np.concatenate(likelihood(reference, seen)))
+    return float(away.mean())
+
+
+def packs(batch: Sequence[Lesson], most: int) -> Iterator[list[Lesson]]:
+    """Neighbours together, of at most about `most` tokens with their padding."""
     part: list[Lesson] = []
     for one in batch:
         if part and (len(part) + 1) * (len(one.prompt) + len(one.answer)) > most:
@@ -251,14 +296,38 @@ def _parts(batch: Sequence[Lesson], most: int) -> Iterator[list[Lesson]]:
         yield part
 
 
-def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+Teach = Callable[[Rollouts, Plan, int], tuple[list[Lesson], dict[str, float]]]
+"""What a step's draws teach, and what is worth a word in the step's line."""
+
+
+def grouped(rollouts: Rollouts, plan: Plan, step: int) -> tuple[list[Lesson], dict[str, float]]:
+    """GRPO's way: an answer is worth what it is beside the others of its group."""
+    return lessons(rollouts, plan, step), {}
+
+
+def optimizer_of(model: Any, plan: Plan) -> Any:
+    return torch.optim.AdamW(model.parameters(), lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)
+
+
+def learn(
+    model: Any,
+    plan: Plan,
+    folder: Path,
+    told: Callable[[dict[str, Any]], None] = lambda _: None,
+    teach: Teach = grouped,
+    parts: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Train `model` in place; goes on from `folder`/checkpoint.pt if it exists. Each step is a line of `folder`/steps.jsonl.
 
-    Raises RewardHacked, with the checkpoint saved, when the plan's watch says stop.
+    What `model` is at first is the reference, to which the lines tell the divergence, so give a resumed run the same. `parts` are
+    what `teach` learns besides, by name: checkpoints keep them. Raises RewardHacked, with the checkpoint saved, when the plan's
+    watch says stop.
     """
     torch.set_num_threads(plan.threads)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)
-    first, entropy = _restore(folder, model, optimizer)
+    reference = copy.deepcopy(model)
+    optimizer = optimizer_of(model, plan)
+    parts = {"model": model, "optimizer": optimizer, **parts}
+    first, entropy = _restore(folder, parts)
     problems, history = plan.problems(), _history(folder)
     for step in range(first, plan.steps):
         began = time.monotonic()
@@ -267,8 +336,10 @@ def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]],
         asked = problems[step * plan.prompts : (step + 1) * plan.prompts]
         rollouts = draw(model, asked, plan, plan.samples, plan.seed * 1_000_003 + step * 1_009)
         drawn = time.monotonic()
-        taught = lessons(rollouts, plan, step)
+        taught, more = teach(rollouts, plan, step)
         random.Random(f"{plan.seed}/{step}").shuffle(taught)
+        if plan.objective.beta:
+            taught = [replace(one, reference=its) for one, its in zip(taught, likelihood(reference, taught), strict=True)]
         bonus = plan.bonus if entropy < plan.floor else 0.0
         stats = [
             update(model, optimizer, taught[at :: plan.updates], plan, bonus)
@@ -279,14 +350,15 @@ def learn(model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]],
         history.append(_watched(rollouts, plan.watch))
         for name, sentence in plan.watch.news(history).items():
             log.warning("step %d, %s: %s", step, name, sentence)
-        line = _line(step, rollouts, taught, stats)
-        line |= {"signs": asdict(history[-1]), "drawing": drawn - began, "seconds": time.monotonic() - began}
+        line = _line(step, rollouts, taught, stats) | more
+        line |= {"kl": divergence(reference, rollouts, plan), "signs": asdict(history[-1])}
+        line |= {"drawing": drawn - began, "seconds": time.monotonic() - began}
         with (folder / "steps.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told(line)
         stopped = plan.watch.stop(history, step)
         if stopped or (step + 1) % plan.keep == 0 or step + 1 == plan.steps:
-            _save(folder, model, optimizer, step + 1, entropy)
+            _save(folder, parts, step + 1, entropy)
         if stopped:
             raise stopped
 
@@ -323,23 +395,23 @@ def _line(step: int, rollouts: Rollouts, taught: Sequence[Lesson], stats: Sequen
     }
 
 
-def _restore(folder: Path, model: Any, optimizer: Any) -> tuple[int, float]:
+def _restore(folder: Path, parts: Mapping[str, Any]) -> tuple[int, float]:
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, lines = folder / "checkpoint.pt", folder / "steps.jsonl"
     if not checkpoint.exists():
         lines.unlink(missing_ok=True)
         return 0, float("inf")
     saved = torch.load(checkpoint, weights_only=True)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
     if lines.exists():  # what was done behind the checkpoint is done again
         lines.write_text("".join(lines.read_text().splitlines(keepends=True)[: saved["step"]]))
     return int(saved["step"]), float(saved["entropy"])
 
 
-def _save(folder: Path, model: Any, optimizer: Any, step: int, entropy: float) -> None:
+def _save(folder: Path, parts: Mapping[str, Any], step: int, entropy: float) -> None:
     """Written beside and moved into place: a kill leaves the old checkpoint or the new one."""
     draft = folder / "checkpoint.part"
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "entropy": entropy}
-    torch.save(state, draft)
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save(states | {"step": step, "entropy": entropy}, draft)
     draft.replace(folder / "checkpoint.pt")

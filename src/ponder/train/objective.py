@@ -83,10 +83,12 @@ def slopes(
     mask: ArrayLike,
     objective: Objective,
     reference: ArrayLike | None = None,
+    longest: int | None = None,
 ) -> tuple[float, Floats]:
     """The objective's value, and its slope by each token's log-probability (samples, tokens).
 
-    `logprob` is the policy's now, `old` that of the policy that drew; `advantage` is (samples, 1) or one a token.
+    `logprob` is the policy's now, `old` that of the policy that drew; `advantage` is (samples, 1) or one a token; `longest` is that
+    of `shares`.
     """
     drawn = np.asarray(mask, bool)
     ratio = np.exp(np.where(drawn, np.asarray(logprob, float) - np.asarray(old, float), 0.0))
@@ -94,5 +96,5 @@ def slopes(
     if reference is not None and objective.beta:
         away, pull = k3(np.where(drawn, logprob, 0.0), np.where(drawn, reference, 0.0))
         value, slope = value - objective.beta * away, slope - objective.beta * pull
-    counted = shares(drawn, objective.average)
+    counted = shares(drawn, objective.average, longest)
     return float((counted * value).sum()), counted * slope

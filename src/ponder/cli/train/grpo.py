@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ponder.cli import given, live, show
 
-Preset = Literal["grpo", "dr-grpo", "dapo", "rloo", "reinforce++"]
+Preset = Literal["grpo", "dr-grpo", "dapo", "rloo", "reinforce++", "ppo"]
 
 
 @Parameter(name="*")
@@ -93,7 +93,7 @@ def grpo(
     folder
         Where checkpoints, the log of the steps, report.html and the trained model go.
     preset
-        The published method: docs/advantage.md has their formulas.
+        The published method: docs/advantage.md has their formulas. ppo is for builtin models alone.
     tasks
         Names of `ponder tasks`, joined by commas; only their training splits are used.
     json
@@ -115,15 +115,15 @@ def grpo(
 
 
 def _small(model: str, folder: Path, preset: Preset, tasks: list[str], sizes: Sizes) -> Path:
-    from ponder.train.grpo import Plan, learn
+    from ponder.train import presets
+    from ponder.train.grpo import Plan
     from ponder.train.loop import load, ship
-    from ponder.train.objective import PRESETS
 
     given.fetch(model)
-    plan = Plan(objective=PRESETS[preset], mix=dict.fromkeys(tasks, 1 / len(tasks)), **sizes.given())
+    plan = Plan(mix=dict.fromkeys(tasks, 1 / len(tasks)), **sizes.given())
     policy = load(model)
     with live.training(plan.steps) as told:
-        learn(policy, plan, folder, told)
+        presets.learn(preset, policy, plan, folder, told)
     return ship(policy, "policy", folder)
 
 
