@@ -78,7 +78,7 @@ def lessons(critic: Critic, optimizer: Any, rollouts: Rollouts, plan: Plan) -> t
     came."""
     paid = rollouts.rewards.ravel()
     known = np.flatnonzero(~np.isnan(paid))
-    found = [lesson(rollouts, plan, at) for at in known]
+    found = [lesson(rollouts, plan, at) for at in known.tolist()]
     ahead, returns = gains(paid[known].tolist(), values(critic, found))
     told = {"value_error": fit(critic, optimizer, found, apart(returns, found)), "return_variance": float(returns.var())}
     taught = zip(found, apart(advantage.whitened(ahead), found), strict=True)

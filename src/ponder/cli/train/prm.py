@@ -77,7 +77,9 @@ def prm(
 
 def _small(labels: Path, folder: Path, model: str, draw: int | None, effort: Effort) -> str:
     from ponder.train import prm as training
-    from ponder.train.loop import load, torch
+    from ponder.train.loop import load
+
+    import torch  # isort: skip - behind the loop, whose error names the extra
 
     given.fetch(model)
     torch.set_num_threads(effort.threads)
