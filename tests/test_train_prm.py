@@ -91,9 +91,14 @@ def test_hindsight_asks_for_what_was_reached_within_the_training_split():
     for question in found:
         numbers, target = countdown.puzzle(question)
         assert target == 20 or countdown.split_of(numbers, target) == "train"
-    one = prm.hindsight(Labelled(countdown.question((3, 7, 8, 8), 20), CHAINS[:2]), random.Random(0))
-    if one.question.endswith("23"):
-        assert [chain.values for chain in one.chains] == [(1.0, 1.0, 0.0), (1.0, 1.0, 1.0)]
+    lasts = set()
+    for seed in range(8):
+        one = prm.hindsight(Labelled(asked, CHAINS[1:2]), random.Random(seed))
+        assert (one.question, one.chains[0].values) == (countdown.question((3, 7, 8, 8), 23), (1.0, 1.0, 1.0))
+        both = prm.hindsight(Labelled(countdown.question((3, 7, 8, 8), 24), CHAINS[:2]), random.Random(seed))
+        assert [chain.values for chain in both.chains] == [(1.0, 1.0, 0.0), (1.0, 1.0, 1.0)]
+        lasts.add(both.chains[0].steps[-1])
+    assert lasts == {"24*1=24", "24*1=23"}  # the other may claim the new target, and is as wrong
     assert prm.hindsight(Labelled("compute left to right 1+1", CHAINS), rng).question == "compute left to right 1+1"
 
 
@@ -104,7 +109,7 @@ def test_walks_are_labelled_problems_of_the_training_split_one_of_which_is_solve
         numbers, target = countdown.puzzle(one.question)
         assert countdown.split_of(numbers, target) == "train"
         ends = [(chain.values[-1], chain.steps[-1].rpartition("=")[2] == str(target)) for chain in one.chains]
-        assert all(value == reached for value, reached in ends)
+        assert all(value <= reached for value, reached in ends)  # some claim it falsely
         assert any(value for value, _ in ends)
         for chain in one.chains:
             assert list(chain.values) == sorted(chain.values, reverse=True)  # what is out of reach stays so
