@@ -54,7 +54,7 @@ class _Layers:
     def __call__(self, tokens: Any, at: int, cache: list[tuple[Any, Any]], mask: Any) -> Any:
         """Logits (rows, vocabulary) behind `tokens` (rows, new), which stand from place `at` on; the cache is filled in place.
 
-        `mask` (rows, 1, 1, new, at + new) is minus infinity where a place must not be seen.
+        `mask` (rows, 1, new, at + new) is minus infinity where a place must not be seen.
         """
         new = tokens.shape[1]
         cosine, sine = self.cosine[at : at + new], self.sine[at : at + new]
@@ -81,11 +81,8 @@ class _Layers:
     def _attend(self, query: Any, keys: Any, values: Any, mask: Any) -> Any:
         """(rows, new, hidden): heads that share a pair of keys and values look at it together."""
         rows, _, new, _ = query.shape
-        together = query.reshape(rows, self.pairs, -1, self.size)
-        scores = (together @ keys.transpose(-1, -2)).view(rows, self.pairs, -1, new, keys.shape[2])
-        weights = (scores * self.size**-0.5 + mask).softmax(-1)
-        seen = weights.view(rows, self.pairs, -1, keys.shape[2]) @ values
-        return seen.view(rows, self.heads, new, self.size).transpose(1, 2).reshape(rows, new, -1)
+        seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, enable_gqa=True)
+        return seen.transpose(1, 2).reshape(rows, new, -1)
 
 
 def _rotated(vectors: Any, cosine: Any, sine: Any) -> Any:
@@ -113,7 +110,7 @@ def _steps(
     """For each place of the answers: which draws still go on, the token that each has drawn, and its log-probability."""
     layers = _Layers(model, width + limit)
     given = torch.tensor([[PAD] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    hidden = torch.zeros(given.shape).masked_fill(given == PAD, -torch.inf)[:, None, None, None, :]
+    hidden = torch.zeros(given.shape).masked_fill(given == PAD, -torch.inf)[:, None, None, :]
     causal = torch.full((width, width), -torch.inf).triu(1)
     blind = (hidden + causal).masked_fill(torch.eye(width, dtype=torch.bool), 0.0)  # padding sees itself: no softmax of nothing
     shape = (2, len(prompts), layers.pairs, width + limit, layers.size)
@@ -130,7 +127,7 @@ def _steps(
         going = rows[live & (chosen[:, 0] != EOS)]
         if place + 1 == limit or not len(going):
             return
-        if len(going) < 0.75 * len(rows):
+        if len(going) < 0.85 * len(rows):
             kept = torch.isin(rows, going)
             rows, chosen, mask = rows[kept], chosen[kept], mask[kept]
             cache = [(keys[kept], values[kept]) for keys, values in cache]

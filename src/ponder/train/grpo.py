@@ -26,6 +26,7 @@ from ponder.train.decoder import Drawn, decode
 from ponder.train.monitor import Signs, Watch, signs
 from ponder.train.objective import PRESETS, Objective, k3, slopes
 from ponder.train.rewards import Reward, accuracy
+from ponder.train.tries import credit, tried
 from ponder.types import Problem
 
 import torch  # isort: skip - behind the decoder, whose error names the extra
@@ -41,7 +42,8 @@ class Plan:
     """`steps` of `prompts` x `samples` draws; of each group whose rewards differ, `kept` are learnt from (an even
     choice of high and low rewards, weighted so that the gradient stays that of the whole group), in `updates` optimizer steps.
 
-    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). While the draws' mean entropy is below `floor` nats a
+    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). `tries` > 0 judges each try within an answer by itself,
+    as if so many were had (`tries.credit`); with 0 an answer is a whole, and its steps are judged. While the draws' mean entropy is below `floor` nats a
     token, `bonus` times the entropy is maximised too. `limits`, the most tokens of an answer, and `heat`, the temperature of the
     draws, are by task; the default is the task's own. The rate rises over `warmup` steps and then falls along a line to a fifth.
     `watch` looks whether the reward is earned as it was meant.
@@ -55,6 +57,7 @@ class Plan:
     rate: float = 2e-4
     warmup: int = 5
     k: int = 1
+    tries: int = 0
     floor: float = 0.0
     bonus: float = 0.0
     objective: Objective = PRESETS["dapo"]
@@ -185,20 +188,31 @@ def lesson(rollouts: Rollouts, plan: Plan, at: int, gain: float = 0.0) -> Lesson
 
 
 def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
-    """The answers that a step learns from: of groups whose rewards differ and are all known."""
+    """The answers that a step learns from: of groups whose rewards are all known, where something went better than something else."""
     rng, samples = np.random.default_rng((plan.seed, step)), rollouts.rewards.shape[1]
     known, found = np.nan_to_num(rollouts.rewards), list[Lesson]()
     weights = advantage.hardness(known, plan.k)
-    for group in np.flatnonzero(advantage.mixed(known) & ~np.isnan(rollouts.rewards).any(1)):
+    for group in np.flatnonzero(~np.isnan(rollouts.rewards).any(1)):
         answers = rollouts.answers[group * samples : (group + 1) * samples]
-        lines = [_lines(answer) for answer in answers]
-        gains = advantage.by_steps(known[group], [chain for chain, _ in lines])
+        if plan.tries:
+            asked = rollouts.problems[group]
+            gains = credit([tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.tries)
+        else:
+            gains = [weights[group] * gain for gain in _by_steps(known[group], answers)]
+        if not any(gain.any() for gain in gains):
+            continue
         heat = plan.temperature(rollouts.problems[group])
         for place, weight in zip(*chosen(known[group], plan.kept, rng), strict=True):
-            gain = gains[place][lines[place][1]] * weight * weights[group]
             old = rollouts.logprobs[group * samples + place]
-            found.append(Lesson(rollouts.prompts[group], answers[place], old, gain, heat))
+            found.append(Lesson(rollouts.prompts[group], answers[place], old, gains[place] * weight, heat))
     return found
+
+
+def _by_steps(rewards: Floats, answers: Sequence[NDArray[np.int64]]) -> list[Floats]:
+    """The advantage of each token: that of its step (`advantage.by_steps`)."""
+    lines = [_lines(answer) for answer in answers]
+    gains = advantage.by_steps(rewards, [chain for chain, _ in lines])
+    return [gain[numbers] for gain, (_, numbers) in zip(gains, lines, strict=True)]
 
 
 def _lines(answer: NDArray[np.int64]) -> tuple[list[bytes], NDArray[np.int64]]:

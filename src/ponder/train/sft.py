@@ -1,0 +1,65 @@
+"""Supervised fine-tuning of models of builtin size on answers of one or several tries, and the answers that search has found.
+
+The last try of a shown answer is right. The wrong ones before it are shown so that the model learns to go on from them; they carry
+a loss only now and then, for a model that is taught all its errors makes them.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ponder.train.data import BOS, EOS, IGNORED, encode, packed
+from ponder.train.loop import Recipe, train
+from ponder.train.tries import goal, joined
+
+import torch  # isort: skip - behind the loop, whose error names the extra
+
+ERRORS = 0.4
+"""The share of wrong tries that carry a loss."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A question as the model reads it, and an answer by its tries, the last of them right."""
+
+    question: str
+    tries: tuple[str, ...]
+
+    @property
+    def tokens(self) -> int:
+        """The length of question and answer; each byte is a token."""
+        return len(self.question) + len(joined(self.question, self.tries)) + 3
+
+
+def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[int]]:
+    """Tokens, and the label of each."""
+    prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
+    labels, begin = list(answer), 0
+    for text in shown.tries[:-1]:
+        if rng.random() >= errors:
+            labels[begin : begin + len(text)] = [IGNORED] * len(text)
+        begin += len(text) + len(f"\n{goal(shown.question)} no\n")
+    return prompt + answer, [IGNORED] * len(prompt) + labels
+
+
+def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Rows at random, without end: a function of seed and step."""
+    rng = random.Random(f"{seed}/{step}")
+    while True:
+        yield row(rng.choice(shown), rng)
+
+
+def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) -> None:
+    """Train `model` in place on the answers; goes on from `checkpoint` if it exists."""
+    fitting = [one for one in shown if one.tokens <= recipe.width]
+
+    def loss(model: Any, step: int) -> Any:
+        tokens, labels = packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, np.int64(IGNORED))
+        return model(input_ids=torch.from_numpy(tokens), labels=torch.from_numpy(labels)).loss
+
+    torch.set_num_threads(recipe.threads)
+    train(model, loss, recipe, checkpoint)
+

@@ -1,0 +1,115 @@
+"""Several tries in one answer: where they begin and end, what each is worth, and answers joined from tries made apart.
+
+A model of builtin size solves a problem in one go or not at all. It can begin anew within its answer: behind a try it tells the goal
+again, which lets a small model see it beside what it reached, and then says `no` and tries again, or `yes` and ends.
+
+    countdown 3 7 8 8 to 24              8+8=16 left 3 7 16
+                                         16+7=23 left 3 23
+                                         23-3=20
+                                         24 no
+                                         8-7=1 left 3 8 1
+                                         8*3=24 left 1 24
+                                         24*1=24
+                                         24 yes
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ponder.train import advantage
+from ponder.train.data import EOS, FIRST_BYTE
+from ponder.train.rewards import accuracy
+from ponder.types import Problem
+
+Floats = NDArray[np.float64]
+_VERDICT = re.compile(r"\n([0-9]+ )(no\n|yes$)")
+
+
+def goal(question: str) -> str | None:
+    """The number that ends a question: where there is one, a model can check its answer by what was asked."""
+    last = question.split()[-1]
+    return last if last.isdecimal() else None
+
+
+def joined(question: str, tries: Sequence[str]) -> str:
+    """Tries as one answer, the last of them right. Where no goal can be told again they have no verdicts, and only one can stand."""
+    told = goal(question)
+    return tries[-1] if told is None else "\n".join([f"{text}\n{told} no" for text in tries[:-1]] + [f"{tries[-1]}\n{told} yes"])
+
+
+def searches(tries: Sequence[tuple[str, bool]], again: bool) -> Iterator[tuple[str, ...]]:
+    """Tries made apart, in their order, cut behind each right one; what follows the last right one is left out.
+
+    Without `again`, each right one alone: where a model cannot know that it was wrong, it has no reason to begin anew.
+    """
+    begun: list[str] = []
+    for text, correct in tries:
+        if correct:
+            yield (*begun, text)
+        begun = [*begun, text] if again and not correct else []
+
+
+def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
+    """Which of the tries are right by the task's check."""
+    return [grade == 1.0 for grade in accuracy(completions=texts, problem=[problem] * len(texts))]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One answer by its tries: whether each is right, where it begins and ends, where the word is that decides what follows it (the
+    answer's end, if none is said), all in tokens, and whether the answer came to its own end."""
+
+    right: list[bool]
+    begins: list[int]
+    ends: list[int]
+    decided: list[int]
+    ended: bool
+
+    @property
+    def whole(self) -> list[bool]:
+        """The verdicts on the tries that were not cut by the limit."""
+        return self.right if self.ended else self.right[: len(self.decided)]
+
+
+def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
+    """The tries of an answer in tokens, each of which is a byte."""
+    ended = bool(answer[-1] == EOS)
+    body = "".join(chr(max(int(token) - FIRST_BYTE, 0) % 256) for token in answer[: len(answer) - ended])
+    begins, ends, decided = [0], list[int](), list[int]()
+    for found in _VERDICT.finditer(body):
+        ends.append(found.start())
+        decided.append(found.start(2))
+        begins.append(found.end())
+    if decided and ended and begins[-1] == len(body):  # it said yes, or no and nothing more
+        begins.pop()
+    else:
+        ends.append(len(body))
+        decided += [len(body)] * ended
+    texts = [body[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return Tried(right(problem, texts), begins, ends, decided, ended)
+
+
+def credit(group: Sequence[Tried], lengths: Sequence[int], k: int) -> list[Floats]:
+    """The advantage of each token of a group's answers, each try and each decision behind a try judged by itself.
+
+    A try: 1[right] less the share of right ones among the group's other tries, times the chance that k - 1 of those all fail
+    (`advantage.hardness`): what one more try adds where k are had. A decision is judged against the other choice, whose worth is
+    known: to stop pays what stands there, to go on pays what the group's answers get in the end, the mean over the others. So to
+    stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
+    """
+    final = np.array([one.ended and one.right[-1] for one in group], float)
+    verdicts = np.array([verdict for one in group for verdict in one.whole], float)
+    weight = float(advantage.hardness(verdicts[None], min(k, len(verdicts)))[0]) if len(verdicts) > 1 else 0.0
+    gains = []
+    for one, length, paid in zip(group, lengths, final, strict=True):
+        tokens, others = np.zeros(length), (final.sum() - paid) / max(len(group) - 1, 1)
+        for place, (verdict, end, at) in enumerate(zip(one.whole, one.ends, one.decided, strict=False)):
+            tokens[one.begins[place] : end] = weight * (verdict - (verdicts.sum() - verdict) / max(len(verdicts) - 1, 1))
+            stopped = place == len(one.right) - 1 and one.ended
+            tokens[at] = verdict - others if stopped else paid - verdict
+        gains.append(tokens)
+    return gains
