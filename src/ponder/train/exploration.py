@@ -1,4 +1,4 @@
-"""What tries side by side find, as answers to learn from: no demonstrations, only draws and their grades.
+"""Answers to learn from, out of what a model draws and how it is graded: no demonstrations.
 
 A model that answers in one go does not know that it could begin anew, and reinforcement finds only what is sometimes drawn. So the
 explorer begins anew for it: the draws of a problem, one after another, are one long search, cut behind each try that is right.
@@ -7,16 +7,16 @@ explorer begins anew for it: the draws of a problem, one after another, are one 
 import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ponder.tasks import countdown
-from ponder.train.grpo import Plan, draw
+from ponder.train.grpo import Plan, Rollouts, draw
 from ponder.train.sft import Shown
-from ponder.train.tries import goal, right, searches
+from ponder.train.tries import goal, right, searches, tried
 from ponder.types import Problem
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,41 @@ BATCH = 128
 """Problems drawn together."""
 MOST = 6
 """Wrong tries before the right one, in hindsight."""
+EACH = 3
+"""Answers shown of one problem."""
+
+Answer = list[tuple[str, bool]]
+"""The tries of a drawn answer, each with its verdict."""
+Teach = Callable[[Problem, Sequence[Answer]], list[Shown]]
+
+
+def searched(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
+    """All tries in the order of the draws, as searches, the first few; and one in hindsight."""
+    tries = [one for answer in answers for one in answer]
+    found = searches(tries, goal(problem.question) is not None)
+    shown = [Shown(problem.question, chain) for chain, _ in zip(found, range(EACH), strict=False)]
+    again = hindsight(problem, [text for text, correct in tries if not correct], random.Random(problem.question))
+    return shown if again is None else [*shown, again]
+
+
+def curated(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
+    """Searches that try nothing twice."""
+    tries = dict.fromkeys(one for answer in answers for one in answer)
+    found = searches(list(tries), goal(problem.question) is not None)
+    return [Shown(problem.question, chain) for chain, _ in zip(found, range(EACH), strict=False)]
+
+
+def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
+    """The answers that are right, as they are (rejection sampling)."""
+    good = dict.fromkeys(tuple(text for text, _ in answer) for answer in answers if answer and answer[-1][1])
+    return [Shown(problem.question, tries) for tries, _ in zip(good, range(EACH), strict=False)]
 
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:
     """A search that missed its goal as one for what its last try reached (Andrychowicz et al. 2017): right, if that try kept the
     rules and none before it reached the same.
 
-    It begins at random. None where nothing can be relabelled, or where what would be asked is no problem of the training split.
+    Where it ends is random. None where nothing can be relabelled, or where what would be asked is no problem of the training split.
     """
     puzzle = countdown.puzzle(problem.question)
     if puzzle is None or not tries:
@@ -46,29 +74,26 @@ def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Sho
     return Shown(asked.question, (*before[len(before) - min(len(before), rng.randint(0, MOST)) :], tries[size - 1]))
 
 
-def explored(model: Any, problems: Sequence[Problem], samples: int, each: int, seed: int, plan: Plan) -> Iterator[list[Shown]]:
-    """For each problem, the first `each` searches of `samples` draws at the plan's temperatures, and one in hindsight."""
+def answers(drawn: Rollouts, number: int) -> list[Answer]:
+    """The draws of problem `number`, each by its whole tries; one that was cut loses its last."""
+    problem, samples = drawn.problems[number], drawn.rewards.shape[1]
+    found = []
+    for row in range(number * samples, (number + 1) * samples):
+        one, text = tried(problem, drawn.answers[row]), drawn.texts[row]
+        texts = [text[begin:end] for begin, end in zip(one.begins, one.ends, strict=True)]
+        found.append(list(zip(texts, one.whole, strict=False)))
+    return found
+
+
+def explored(model: Any, problems: Sequence[Problem], samples: int, teach: Teach, seed: int, plan: Plan) -> Iterator[list[Shown]]:
+    """What `teach` makes of `samples` draws of each problem, at the plan's temperatures and limits."""
     for at in range(0, len(problems), BATCH):
         drawn = draw(model, problems[at : at + BATCH], plan, samples, seed + at)
         for number, problem in enumerate(drawn.problems):
-            place = slice(number * samples, (number + 1) * samples)
-            tries = [
-                (text, bool(grade == 1.0))
-                for text, grade, ended in zip(drawn.texts[place], drawn.rewards[number], drawn.ended[place], strict=True)
-                if ended
-            ]
-            yield taught(problem, tries, each, random.Random(problem.question))
+            yield teach(problem, answers(drawn, number))
 
 
-def taught(problem: Problem, tries: Sequence[tuple[str, bool]], each: int, rng: random.Random) -> list[Shown]:
-    """What the draws of a problem, each with its verdict, give to learn from."""
-    found = searches(tries, goal(problem.question) is not None)
-    shown = [Shown(problem.question, chain) for chain, _ in zip(found, range(each), strict=False)]
-    again = hindsight(problem, [text for text, correct in tries if not correct], rng)
-    return shown if again is None else [*shown, again]
-
-
-def explore(path: Path, model: Any, problems: Sequence[Problem], samples: int, each: int, seed: int, plan: Plan) -> list[Shown]:
+def explore(path: Path, model: Any, problems: Sequence[Problem], samples: int, teach: Teach, seed: int, plan: Plan) -> list[Shown]:
     """`explored`, a line a batch of problems in `path`; killed, the same call goes on behind the last whole batch."""
     lines = path.read_bytes().splitlines() if path.exists() else []
     done, began = len(lines) * BATCH, time.monotonic()
@@ -76,7 +101,7 @@ def explore(path: Path, model: Any, problems: Sequence[Problem], samples: int, e
     left = problems[done:]
     with path.open("ab") as file:
         batch: list[Shown] = []
-        for number, shown in enumerate(explored(model, left, samples, each, seed + done, plan), 1):
+        for number, shown in enumerate(explored(model, left, samples, teach, seed + done, plan), 1):
             batch += shown
             if number % BATCH == 0 or number == len(left):
                 file.write(msgspec.json.encode(batch) + b"\n")

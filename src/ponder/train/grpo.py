@@ -42,11 +42,13 @@ class Plan:
     """`steps` of `prompts` x `samples` draws; of each group whose rewards differ, `kept` are learnt from (an even
     choice of high and low rewards, weighted so that the gradient stays that of the whole group), in `updates` optimizer steps.
 
-    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). `tries` > 0 judges each try within an answer by itself,
-    as if so many were had (`tries.credit`); with 0 an answer is a whole, and its steps are judged. While the draws' mean entropy is below `floor` nats a
-    token, `bonus` times the entropy is maximised too. `limits`, the most tokens of an answer, and `heat`, the temperature of the
-    draws, are by task; the default is the task's own. The rate rises over `warmup` steps and then falls along a line to a fifth.
-    `watch` looks whether the reward is earned as it was meant.
+    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). `tries` > 0 judges each try within an answer by
+    itself, as if so many were had (`tries.credit`); with 0 an answer is a whole, and its steps are judged.
+
+    While the draws' mean entropy is below `floor` nats a token, `bonus` times the entropy is maximised too. `limits`, the most
+    tokens of an answer, and `heat`, the temperature of the draws, are by task; the default is the task's own. The rate rises over
+    `warmup` steps and then falls along a line to a fifth. `watch` looks whether the reward is
+    earned as it was meant.
     """
 
     steps: int = 150
@@ -188,7 +190,7 @@ def lesson(rollouts: Rollouts, plan: Plan, at: int, gain: float = 0.0) -> Lesson
 
 
 def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
-    """The answers that a step learns from: of groups whose rewards are all known, where something went better than something else."""
+    """The answers that a step learns from: of groups whose rewards are all known, where one did better than another."""
     rng, samples = np.random.default_rng((plan.seed, step)), rollouts.rewards.shape[1]
     known, found = np.nan_to_num(rollouts.rewards), list[Lesson]()
     weights = advantage.hardness(known, plan.k)

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ponder.train.data import BOS, EOS, PAD, VOCABULARY, batch
-from ponder.train.loop import Recipe, ship, train
+from ponder.train.loop import Loss, Recipe, ship, train
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 from transformers import LlamaConfig, LlamaForCausalLM  # isort: skip - behind the loop, whose error names the extra
 
 
-def shape() -> LlamaConfig:
-    """A Llama of 2.9 million parameters over bytes."""
+def shape(hidden: int = 256, layers: int = 4) -> LlamaConfig:
+    """A Llama over bytes; of 2.9 million parameters, or of the `hidden` size and `layers` given."""
     return LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=256,
-        num_hidden_layers=4,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        intermediate_size=672,
+        intermediate_size=hidden * 21 // 8,
         max_position_embeddings=512,
         tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
@@ -30,11 +30,21 @@ def shape() -> LlamaConfig:
     )
 
 
-def fresh(recipe: Recipe) -> Any:
+def fresh(recipe: Recipe, config: LlamaConfig | None = None) -> Any:
     """An untrained LlamaForCausalLM; sets torch's seed and threads."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
-    return LlamaForCausalLM(shape())
+    return LlamaForCausalLM(config or shape())
+
+
+def loss(recipe: Recipe) -> Loss:
+    """The mean over the tokens of the answers, in nats."""
+
+    def mean(model: Any, step: int) -> Any:
+        tokens, labels = map(torch.from_numpy, batch(recipe.seed, step, recipe.rows, recipe.width))
+        return model(input_ids=tokens, labels=labels).loss
+
+    return mean
 
 
 def main() -> None:
@@ -45,14 +55,8 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(steps=options.steps)
-
-    def loss(model: Any, step: int) -> Any:
-        """The mean over the tokens of the answers, in nats."""
-        tokens, labels = map(torch.from_numpy, batch(recipe.seed, step, recipe.rows, recipe.width))
-        return model(input_ids=tokens, labels=labels).loss
-
     model = fresh(recipe)
-    train(model, loss, recipe, options.folder / "checkpoint.pt")
+    train(model, loss(recipe), recipe, options.folder / "checkpoint.pt")
     ship(model, "mini", options.folder)
 
 

@@ -62,4 +62,3 @@ def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) ->
 
     torch.set_num_threads(recipe.threads)
     train(model, loss, recipe, checkpoint)
-

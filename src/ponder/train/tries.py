@@ -1,7 +1,7 @@
 """Several tries in one answer: where they begin and end, what each is worth, and answers joined from tries made apart.
 
-A model of builtin size solves a problem in one go or not at all. It can begin anew within its answer: behind a try it tells the goal
-again, which lets a small model see it beside what it reached, and then says `no` and tries again, or `yes` and ends.
+A model of builtin size solves a problem in one go or not at all. It can begin anew within its answer: behind a try it tells the
+goal again, which lets a small model see it beside what it reached, and then says `no` and tries again, or `yes` and ends.
 
     countdown 3 7 8 8 to 24              8+8=16 left 3 7 16
                                          16+7=23 left 3 23
@@ -36,7 +36,7 @@ def goal(question: str) -> str | None:
 
 
 def joined(question: str, tries: Sequence[str]) -> str:
-    """Tries as one answer, the last of them right. Where no goal can be told again they have no verdicts, and only one can stand."""
+    """Tries as one answer, the last of them right. Where no goal can be told there are no verdicts, and only one try can stand."""
     told = goal(question)
     return tries[-1] if told is None else "\n".join([f"{text}\n{told} no" for text in tries[:-1]] + [f"{tries[-1]}\n{told} yes"])
 

@@ -1,0 +1,178 @@
+"""The recipe of the small reasoners: stages that make models out of models, each in a folder of its own, done once.
+
+    zero        mini, explored, reinforced: no demonstrations (R1-Zero)
+    cold        mini, tuned on the searches of `zero`: the cold start
+    reasoner    cold, reinforced
+    harvest     mini, tuned on the right answers of `reasoner` (rejection sampling)
+    r1          harvest, reinforced
+    small       a smaller model, trained from nothing on the data of `mini`
+    small-zero  small, explored and reinforced by itself, with the tokens of `distilled`
+    distilled   small, tuned on the right answers of `r1`
+
+The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025). Killed, the same command goes on.
+"""
+
+import argparse
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ponder.models.catalog import download
+from ponder.tasks import get
+from ponder.train import mini
+from ponder.train.exploration import Teach, curated, explore, rejected, searched
+from ponder.train.grpo import Plan, learn
+from ponder.train.loop import Recipe, ship, train
+from ponder.train.sft import sft
+from ponder.types import Problem
+
+import torch  # isort: skip - behind the loop, whose error names the extra
+from transformers import LlamaForCausalLM  # isort: skip - behind the loop, whose error names the extra
+
+log = logging.getLogger(__name__)
+
+LONGEST = 448
+"""Tokens of an answer of several tries: with its question it fills the context of `builtin:mini`."""
+COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
+SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arithmetic-16": 0.075, "arithmetic": 0.125}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much each stage does: `problems` explored with `samples` draws each, `tuning` and `reinforcing` steps; `small` steps
+    train the smaller model."""
+
+    problems: int = 2000
+    samples: int = 16
+    tuning: int = 400
+    reinforcing: int = 30
+    small: int = 2000
+    threads: int = 2
+
+    def tuned(self, seed: int) -> Recipe:
+        return Recipe(self.tuning, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
+
+    def reinforced(self, seed: int) -> Plan:
+        limits = dict.fromkeys(COUNTDOWN, LONGEST)
+        return Plan(
+            self.reinforcing, prompts=32, samples=8, kept=8, updates=4, rate=2e-4, tries=4, mix=SHARES, limits=limits, seed=seed,
+            threads=self.threads, keep=5,
+        )  # fmt: skip
+
+
+def problems(sizes: Sizes, seed: int) -> list[Problem]:
+    """Distinct problems of the training split, mixed; each `seed` gives others."""
+    drawn = []
+    for name, share in SHARES.items():
+        count = round(sizes.problems * share)
+        drawn += get(name).load("train", seed * count)[-count:]
+    random.Random(seed).shuffle(drawn)
+    return drawn
+
+
+def load(weights: Path) -> Any:
+    """A GGUF of builtin size as a LlamaForCausalLM in float32."""
+    return LlamaForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+
+
+Make = Callable[[Mapping[str, Path], Path, Sizes], Any]
+"""Trains a stage's model from those before it (paths of weights by name); writes what it needs to go on into its folder."""
+
+
+def _zero(student: str) -> Make:
+    """Explored, tuned on its own searches, reinforced."""
+
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+        model = load(given[student])
+        plan = Plan(threads=sizes.threads)
+        shown = explore(folder / "explored.jsonl", model, problems(sizes, 1), sizes.samples, searched, 0, plan)
+        sft(model, shown, sizes.tuned(1), folder / "tuned.pt")
+        learn(model, sizes.reinforced(1), folder, told)
+        return model
+
+    return make
+
+
+def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
+    """The student tuned on what `teach` makes of the teacher's answers."""
+
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+        asked, samples = problems(sizes, seed), sizes.samples // 4
+        shown = explore(folder / "shown.jsonl", load(given[teacher]), asked, samples, teach, seed, sizes.reinforced(seed))
+        model = load(given[student])
+        sft(model, shown, sizes.tuned(seed), folder / "tuned.pt")
+        return model
+
+    return make
+
+
+def _reinforced(student: str, seed: int) -> Make:
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+        model = load(given[student])
+        learn(model, sizes.reinforced(seed), folder, told)
+        return model
+
+    return make
+
+
+def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+    recipe = Recipe(steps=sizes.small, threads=sizes.threads)
+    model = mini.fresh(recipe, mini.shape(128, 3))
+    train(model, mini.loss(recipe), recipe, folder / "checkpoint.pt")
+    return model
+
+
+STAGES = {
+    "zero": _zero("mini"),
+    "cold": _tuned("zero", "mini", curated, 2),
+    "reasoner": _reinforced("cold", 2),
+    "harvest": _tuned("reasoner", "mini", rejected, 3),
+    "r1": _reinforced("harvest", 3),
+    "small": _small,
+    "small-zero": _zero("small"),
+    "distilled": _tuned("r1", "small", rejected, 4),
+}
+
+
+def run(folder: Path, sizes: Sizes, names: Sequence[str] = tuple(STAGES)) -> dict[str, Path]:
+    """The stages in their order, each in `folder`/NAME, whose model is NAME.gguf there; those that are done are left alone."""
+    given = {"mini": download("builtin:mini")}
+    torch.set_num_threads(sizes.threads)
+    for name in names:
+        inside = folder / name
+        given[name] = inside / f"{name}.gguf"
+        if given[name].exists():
+            continue
+        inside.mkdir(parents=True, exist_ok=True)
+        began = time.process_time()
+        log.info("stage %s", name)
+        ship(STAGES[name](given, inside, sizes), name, inside)
+        with (folder / "times.jsonl").open("a") as file:
+            file.write(json.dumps({"stage": name, "cpu_minutes": (time.process_time() - began) / 60}) + "\n")
+    return given
+
+
+def told(line: dict[str, Any]) -> None:
+    log.info(
+        "step %d  reward %.3f  any %.2f  tokens %.0f  entropy %.3f  %.1f s",
+        *(line.get(name, float("nan")) for name in ("step", "reward", "any", "tokens", "entropy", "seconds")),
+    )
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(prog="python -m ponder.train.recipe", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where each stage has its folder")
+    parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"those to make now: {', '.join(STAGES)}")
+    parser.add_argument("--threads", type=int, default=Sizes().threads)
+    options = parser.parse_args()
+    run(options.folder, Sizes(threads=options.threads), options.stages)
+
+
+if __name__ == "__main__":
+    main()
