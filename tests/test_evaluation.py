@@ -23,9 +23,9 @@ def rollouts(problems, plan):
 def test_one_any_and_majority(monkeypatch):
     monkeypatch.setattr(evaluation, "draw", lambda model, problems, plan, samples, seed: rollouts(problems, plan))
     found = evaluation.evaluate(None, "arithmetic-4", problems=4, samples=8)
-    assert found.one.rows.tolist() == [0.25, 1, 0, 0]
-    assert found.any.rows.tolist() == [1, 1, 0, 0]
-    assert found.majority.rows.tolist() == [1, 1, 0, 0]
+    assert found.one.rows == [0.25, 1, 0, 0]
+    assert found.any.rows == [1, 1, 0, 0]
+    assert found.majority.rows == [1, 1, 0, 0]
     assert (found.tokens, found.tokens_right) == (10.5, 10.5 * 32 / 10)
     assert found.one.low <= found.one.value <= found.one.high
     change = evaluation.gain(found.any, found.one)

@@ -1,6 +1,6 @@
 """What a small model can do on held-out problems: one sample, any of eight, the vote of all, each with its interval, and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class Figure:
     value: float
     low: float
     high: float
-    rows: Floats = field(repr=False, compare=False)
+    rows: list[float] = field(repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -49,14 +49,15 @@ class Evaluation:
 def figure(rows: Floats) -> Figure:
     """The mean of `rows` (problems,) and its interval over problems."""
     low, high = interval(rows[:, None])
-    return Figure(float(rows.mean()), float(low[0]), float(high[0]), rows)
+    return Figure(float(rows.mean()), float(low[0]), float(high[0]), rows.tolist())
 
 
 def gain(after: Figure, before: Figure) -> Figure:
     """The difference on the same problems, with a paired interval."""
-    low, high = paired_interval(after.rows[:, None], before.rows[:, None])
-    rows = after.rows - before.rows
-    return Figure(float(rows.mean()), float(low[0]), float(high[0]), rows)
+    new, old = np.array(after.rows), np.array(before.rows)
+    low, high = paired_interval(new[:, None], old[:, None])
+    rows = new - old
+    return Figure(float(rows.mean()), float(low[0]), float(high[0]), rows.tolist())
 
 
 def evaluate(
@@ -93,7 +94,7 @@ def _classes(drawn: Rollouts) -> NDArray[np.int64]:
     return np.array(classes)
 
 
-def table(named: dict[str, Sequence[Evaluation]]) -> str:
+def table(named: Mapping[str, Sequence[Evaluation]]) -> str:
     """Models and tasks as rows of a Markdown table."""
     lines = ["| model | task | one | any of 8 | majority | tokens | tokens / right |", "|---|---|---|---|---|---|---|"]
     for name, found in named.items():

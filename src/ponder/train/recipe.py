@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ponder.models.catalog import download
 from ponder.tasks import get
 from ponder.train import mini
+from ponder.train.evaluation import Evaluation, evaluate, gain, table
 from ponder.train.exploration import Teach, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
 from ponder.train.loop import Recipe, ship, train
@@ -36,9 +39,20 @@ from transformers import LlamaForCausalLM  # isort: skip - behind the loop, whos
 
 log = logging.getLogger(__name__)
 
-LONGEST = 448
-"""Tokens of an answer of several tries: with its question it fills the context of `builtin:mini`."""
+LONGEST = 384
+"""Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; the context is 512."""
 COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
+TESTS = {"countdown": LONGEST, "arithmetic-16": None}
+"""The held-out tasks that every stage is judged on, and the most tokens of an answer (None: the task's own)."""
+CLAIMS = (
+    ("zero", "mini"),
+    ("cold", "mini"),
+    ("reasoner", "zero"),
+    ("r1", "zero"),
+    ("r1", "reasoner"),
+    ("small-zero", "small"),
+    ("distilled", "small-zero"),
+)
 SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arithmetic-16": 0.075, "arithmetic": 0.125}
 
 
@@ -50,7 +64,7 @@ class Sizes:
     problems: int = 2000
     samples: int = 16
     tuning: int = 400
-    reinforcing: int = 30
+    reinforcing: int = 20
     small: int = 2000
     threads: int = 2
 
@@ -60,7 +74,7 @@ class Sizes:
     def reinforced(self, seed: int) -> Plan:
         limits = dict.fromkeys(COUNTDOWN, LONGEST)
         return Plan(
-            self.reinforcing, prompts=32, samples=8, kept=8, updates=4, rate=2e-4, tries=4, mix=SHARES, limits=limits, seed=seed,
+            self.reinforcing, prompts=24, samples=8, kept=8, updates=4, rate=2e-4, tries=4, mix=SHARES, limits=limits, seed=seed,
             threads=self.threads, keep=5,
         )  # fmt: skip
 
@@ -164,14 +178,44 @@ def told(line: dict[str, Any]) -> None:
     )
 
 
+def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> list[Evaluation]:
+    """A model on held-out problems, `count` of each task; kept in `folder`, so that it is measured once."""
+    torch.set_num_threads(threads)
+    found = []
+    for task, limit in TESTS.items():
+        kept = folder / f"{name}-{task}-{count}.json"
+        if not kept.exists():
+            log.info("judging %s on %d problems of %s", name, count, task)
+            kept.write_bytes(msgspec.json.encode(evaluate(load(weights), task, count, limit=limit)))
+        found.append(msgspec.json.decode(kept.read_bytes(), type=Evaluation))
+    return found
+
+
+def report(found: Mapping[str, Sequence[Evaluation]]) -> str:
+    """All models in a table, and what R1 claims of its stages, each as a paired difference with its interval."""
+    lines = [table(found), ""]
+    for better, worse in CLAIMS:
+        if better in found and worse in found:
+            for new, old in zip(found[better], found[worse], strict=True):
+                one, some = gain(new.one, old.one), gain(new.any, old.any)
+                ratio = f", {new.one.value / old.one.value:.2f} times" if old.one.value else ""
+                lines.append(f"- {better} against {worse}, {new.task}: one sample {one}{ratio}; any of 8 {some}")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(prog="python -m ponder.train.recipe", description=__doc__)
     parser.add_argument("folder", type=Path, help="where each stage has its folder")
     parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"those to make now: {', '.join(STAGES)}")
     parser.add_argument("--threads", type=int, default=Sizes().threads)
+    parser.add_argument("--problems", type=int, default=100, help="held-out problems of each task to judge each model on")
     options = parser.parse_args()
-    run(options.folder, Sizes(threads=options.threads), options.stages)
+    made = run(options.folder, Sizes(threads=options.threads), options.stages)
+    found = {name: judged(name, path, options.folder, options.problems, options.threads) for name, path in made.items()}
+    text = report(found)
+    (options.folder / "report.md").write_text(text)
+    log.info("\n%s", text)
 
 
 if __name__ == "__main__":
