@@ -79,12 +79,10 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     """The tries of an answer in tokens, each of which is a byte."""
     ended = bool(answer[-1] == EOS)
     body = "".join(chr(max(int(token) - FIRST_BYTE, 0) % 256) for token in answer[: len(answer) - ended])
-    begins, ends, decided = [0], list[int](), list[int]()
-    for found in _VERDICT.finditer(body):
-        ends.append(found.start())
-        decided.append(found.start(2))
-        begins.append(found.end())
-    if decided and ended and begins[-1] == len(body):  # it said yes, or no and nothing more
+    found = list(_VERDICT.finditer(body))
+    begins, ends = [0, *(one.end() for one in found)], [one.start() for one in found]
+    decided = [one.start(2) for one in found]
+    if found and found[-1][2] == "yes":
         begins.pop()
     else:
         ends.append(len(body))

@@ -1,0 +1,72 @@
+"""Several tries in one answer: how they are written, read, and credited."""
+
+import numpy as np
+import pytest
+
+from ponder.tasks import countdown
+from ponder.train.data import EOS, encode
+from ponder.train.tries import credit, goal, joined, right, searches, tried
+
+PROBLEM = countdown.problem(countdown.countdown_4, (3, 7, 8, 8), 24)
+MISS = "8+8=16 left 3 7 16\n16+7=23 left 3 23\n23-3=20"
+HIT = "8-7=1 left 3 8 1\n8*3=24 left 1 24\n24*1=24"
+
+
+def answer(*texts, ended=True):
+    return np.array(encode("\n".join(texts)) + [EOS] * ended)
+
+
+def test_an_answer_of_tries_is_graded_by_its_last():
+    text = joined(PROBLEM.question, [MISS, HIT])
+    assert text == f"{MISS}\n24 no\n{HIT}\n24 yes"
+    assert right(PROBLEM, [text, joined(PROBLEM.question, [HIT, MISS])]) == [True, False]
+    assert goal("compute left to right 12+7*3") is None
+    assert joined("compute left to right 12+7", ["12+7=19\nanswer 19"]) == "12+7=19\nanswer 19"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_tries_are_read_where_they_stand(ended):
+    text = joined(PROBLEM.question, [MISS, MISS, HIT])
+    found = tried(PROBLEM, answer(text, ended=ended))
+    assert found.ended is ended
+    assert found.right == [False, False, True]
+    assert [text[begin:end] for begin, end in zip(found.begins, found.ends, strict=True)] == [MISS, MISS, HIT]
+    assert [text[at : at + 2] for at in found.decided] == ["no", "no", "ye"]
+
+
+def test_an_end_without_a_word_is_a_decision_and_a_cut_is_none():
+    plain, cut = tried(PROBLEM, answer(HIT)), tried(PROBLEM, answer(MISS, "24 no", HIT[:9], ended=False))
+    assert (plain.right, plain.decided, plain.ended) == ([True], [len(HIT)], True)
+    assert (cut.whole, len(cut.decided), cut.ended) == ([False], 1, False)
+    begun = tried(PROBLEM, answer(MISS, "24 no", ""))
+    assert begun.whole == [False, False]
+
+
+def test_credit_judges_tries_beside_tries_and_decisions_beside_the_other_choice():
+    """Four tries, one right: q of the others is 0 for the right one and 1/3 for a wrong one; weight 1 for k = 1."""
+    texts = [joined(PROBLEM.question, [MISS, HIT]), MISS, MISS]
+    group = [tried(PROBLEM, answer(text)) for text in texts]
+    gains = credit(group, [len(text) + 1 for text in texts], 1)
+    miss, no = slice(0, len(MISS)), len(MISS) + len("\n24 ")
+    hit = slice(no + len("no\n"), no + len("no\n") + len(HIT))
+    assert set(gains[0][miss]) == {-1 / 3}
+    assert set(gains[0][hit]) == {1.0}
+    assert gains[0][no] == 1.0  # going on paid 1, stopping would have paid 0
+    assert gains[0][hit.stop + len("\n24 ")] == 1.0  # `yes`: 1, less the mean of the others, 0
+    assert gains[1][-1] == -0.5  # an end at a wrong try: 0, less what the others got, (1 + 0) / 2
+    assert not gains[0][len(MISS) : no].any()  # telling the goal is no decision
+    weighted = credit(group, [len(text) + 1 for text in texts], 2)
+    assert weighted[0][hit][0] == pytest.approx(2 / 3)  # C(n-1-c, 1) / C(n-1, 1) with n = 4, c = 1
+    assert weighted[0][no] == 1.0
+
+
+def test_going_on_behind_a_right_try_costs_what_it_lost():
+    texts = [joined(PROBLEM.question, [HIT, MISS]), HIT]
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts], 1)
+    assert gains[0][len(HIT) + len("\n24 ")] == -1.0
+
+
+def test_searches_are_cut_behind_what_is_right():
+    drawn = [("a", False), ("b", True), ("c", True), ("d", False), ("e", False), ("f", True), ("g", False)]
+    assert list(searches(drawn, True)) == [("a", "b"), ("c",), ("d", "e", "f")]
+    assert list(searches(drawn, False)) == [("b",), ("c",), ("f",)]
