@@ -12,7 +12,6 @@
 The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025). Killed, the same command goes on.
 """
 
-import argparse
 import json
 import logging
 import random
@@ -24,18 +23,18 @@ from typing import Any
 
 import msgspec
 
+from ponder.errors import InputError
 from ponder.models.catalog import download
 from ponder.tasks import get
 from ponder.train import mini
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
 from ponder.train.exploration import Teach, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
-from ponder.train.loop import Recipe, ship, train
+from ponder.train.loop import Recipe, load, ship, train
 from ponder.train.sft import sft
 from ponder.types import Problem
 
 import torch  # isort: skip - behind the loop, whose error names the extra
-from transformers import LlamaForCausalLM  # isort: skip - behind the loop, whose error names the extra
 
 log = logging.getLogger(__name__)
 
@@ -89,20 +88,16 @@ def problems(sizes: Sizes, seed: int) -> list[Problem]:
     return drawn
 
 
-def load(weights: Path) -> Any:
-    """A GGUF of builtin size as a LlamaForCausalLM in float32."""
-    return LlamaForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
-
-
-Make = Callable[[Mapping[str, Path], Path, Sizes], Any]
+Told = Callable[[dict[str, Any]], None]
+Make = Callable[[Mapping[str, Path], Path, Sizes, Told], Any]
 """Trains a stage's model from those before it (paths of weights by name); writes what it needs to go on into its folder."""
 
 
 def _zero(student: str) -> Make:
     """Explored, tuned on its own searches, reinforced."""
 
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
-        model = load(given[student])
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
+        model = load(str(given[student]))
         plan = Plan(threads=sizes.threads)
         shown = explore(folder / "explored.jsonl", model, problems(sizes, 1), sizes.samples, searched, 0, plan)
         sft(model, shown, sizes.tuned(1), folder / "tuned.pt")
@@ -115,10 +110,10 @@ def _zero(student: str) -> Make:
 def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
     """The student tuned on what `teach` makes of the teacher's answers."""
 
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
         asked, samples = problems(sizes, seed), sizes.samples // 4
-        shown = explore(folder / "shown.jsonl", load(given[teacher]), asked, samples, teach, seed, sizes.reinforced(seed))
-        model = load(given[student])
+        shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
+        model = load(str(given[student]))
         sft(model, shown, sizes.tuned(seed), folder / "tuned.pt")
         return model
 
@@ -126,38 +121,61 @@ def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
 
 
 def _reinforced(student: str, seed: int) -> Make:
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
-        model = load(given[student])
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
+        model = load(str(given[student]))
         learn(model, sizes.reinforced(seed), folder, told)
         return model
 
     return make
 
 
-def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes, __: Told) -> Any:
     recipe = Recipe(steps=sizes.small, threads=sizes.threads)
     model = mini.fresh(recipe, mini.shape(128, 3))
     train(model, mini.loss(recipe), recipe, folder / "checkpoint.pt")
     return model
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How a model is made, and of which ones."""
+
+    needs: tuple[str, ...]
+    make: Make
+
+
 STAGES = {
-    "zero": _zero("mini"),
-    "cold": _tuned("zero", "mini", curated, 2),
-    "reasoner": _reinforced("cold", 2),
-    "harvest": _tuned("reasoner", "mini", rejected, 3),
-    "r1": _reinforced("harvest", 3),
-    "small": _small,
-    "small-zero": _zero("small"),
-    "distilled": _tuned("r1", "small", rejected, 4),
+    "zero": Stage(("mini",), _zero("mini")),
+    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2)),
+    "reasoner": Stage(("cold",), _reinforced("cold", 2)),
+    "harvest": Stage(("mini", "reasoner"), _tuned("reasoner", "mini", rejected, 3)),
+    "r1": Stage(("harvest",), _reinforced("harvest", 3)),
+    "small": Stage((), _small),
+    "small-zero": Stage(("small",), _zero("small")),
+    "distilled": Stage(("small", "r1"), _tuned("r1", "small", rejected, 4)),
 }
 
 
-def run(folder: Path, sizes: Sizes, names: Sequence[str] = tuple(STAGES)) -> dict[str, Path]:
-    """The stages in their order, each in `folder`/NAME, whose model is NAME.gguf there; those that are done are left alone."""
+def needed(names: Sequence[str]) -> list[str]:
+    """The stages named and all that they need, in the recipe's order. Raises InputError for a name that is none."""
+    wanted, left = set[str](), list(names)
+    while left:
+        name = left.pop()
+        if name not in STAGES:
+            raise InputError(f"the recipe has no stage `{name}`; its stages are {', '.join(STAGES)}")
+        wanted.add(name)
+        left += [one for one in STAGES[name].needs if one != "mini"]
+    return [name for name in STAGES if name in wanted]
+
+
+def run(folder: Path, sizes: Sizes, names: Sequence[str] = (), told: Told = lambda _: None) -> dict[str, Path]:
+    """The stages named (default: all) and what they need, each in `folder`/NAME, whose model is NAME.gguf there.
+
+    A stage that has its model is left alone. `told` hears of each step of reinforcement; times.jsonl gets each stage's CPU minutes.
+    """
     given = {"mini": download("builtin:mini")}
     torch.set_num_threads(sizes.threads)
-    for name in names:
+    for name in needed(names or list(STAGES)):
         inside = folder / name
         given[name] = inside / f"{name}.gguf"
         if given[name].exists():
@@ -165,17 +183,10 @@ def run(folder: Path, sizes: Sizes, names: Sequence[str] = tuple(STAGES)) -> dic
         inside.mkdir(parents=True, exist_ok=True)
         began = time.process_time()
         log.info("stage %s", name)
-        ship(STAGES[name](given, inside, sizes), name, inside)
+        ship(STAGES[name].make(given, inside, sizes, told), name, inside)
         with (folder / "times.jsonl").open("a") as file:
             file.write(json.dumps({"stage": name, "cpu_minutes": (time.process_time() - began) / 60}) + "\n")
     return given
-
-
-def told(line: dict[str, Any]) -> None:
-    log.info(
-        "step %d  reward %.3f  any %.2f  tokens %.0f  entropy %.3f  %.1f s",
-        *(line.get(name, float("nan")) for name in ("step", "reward", "any", "tokens", "entropy", "seconds")),
-    )
 
 
 def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> list[Evaluation]:
@@ -186,7 +197,7 @@ def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> 
         kept = folder / f"{name}-{task}-{count}.json"
         if not kept.exists():
             log.info("judging %s on %d problems of %s", name, count, task)
-            kept.write_bytes(msgspec.json.encode(evaluate(load(weights), task, count, limit=limit)))
+            kept.write_bytes(msgspec.json.encode(evaluate(load(str(weights)), task, count, limit=limit)))
         found.append(msgspec.json.decode(kept.read_bytes(), type=Evaluation))
     return found
 
@@ -201,22 +212,3 @@ def report(found: Mapping[str, Sequence[Evaluation]]) -> str:
                 ratio = f", {new.one.value / old.one.value:.2f} times" if old.one.value else ""
                 lines.append(f"- {better} against {worse}, {new.task}: one sample {one}{ratio}; any of 8 {some}")
     return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(prog="python -m ponder.train.recipe", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where each stage has its folder")
-    parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"those to make now: {', '.join(STAGES)}")
-    parser.add_argument("--threads", type=int, default=Sizes().threads)
-    parser.add_argument("--problems", type=int, default=100, help="held-out problems of each task to judge each model on")
-    options = parser.parse_args()
-    made = run(options.folder, Sizes(threads=options.threads), options.stages)
-    found = {name: judged(name, path, options.folder, options.problems, options.threads) for name, path in made.items()}
-    text = report(found)
-    (options.folder / "report.md").write_text(text)
-    log.info("\n%s", text)
-
-
-if __name__ == "__main__":
-    main()

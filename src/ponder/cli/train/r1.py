@@ -1,0 +1,44 @@
+"""`ponder train r1`: the whole recipe of the small reasoners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ponder.cli import live, show
+
+
+def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 100, json: bool = False) -> None:
+    """DeepSeek-R1's pipeline on builtin:mini, on this CPU: pure RL, cold start, RL, rejection sampling, RL, a distilled student.
+
+    Each stage has a folder of its own, is made once and judged once on held-out problems; killed, the same command goes on.
+    docs/recipe.md has what came of it.
+
+    Example: ponder train r1 runs/r1 --stages zero
+
+    Parameters
+    ----------
+    folder
+        Where the stages' folders and report.md go.
+    stages
+        Names of stages, joined by commas, whose forerunners are made; default: all.
+    threads
+        Threads of the matrix products; with another number, sums round otherwise.
+    problems
+        Held-out problems of each task to judge each model on.
+    json
+        Print one JSON object at the end: each model's file and figures.
+    """
+    from ponder.train import recipe
+
+    names = [name.strip() for name in stages.split(",") if name.strip()]
+    sizes = recipe.Sizes(threads=threads)
+    with live.training(sizes.reinforcing) as told:
+        made = recipe.run(folder, sizes, names, told)
+    found = {name: recipe.judged(name, path, folder, problems, threads) for name, path in made.items()}
+    report = folder / "report.md"
+    report.write_text(text := recipe.report(found))
+    if json:
+        show.json_line({name: {"model": str(made[name]), "tasks": found[name]} for name in made})
+    else:
+        show.stdout.print(text, markup=False, highlight=False, soft_wrap=True)
+    live.stderr.print(f"wrote {report}", style="dim", highlight=False)
