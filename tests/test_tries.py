@@ -18,7 +18,7 @@ def answer(*texts, ended=True):
 
 def test_an_answer_of_tries_is_graded_by_its_last():
     text = joined(PROBLEM.question, [MISS, HIT])
-    assert text == f"{MISS}\n24 no\n{HIT}\n24 yes"
+    assert text == f"{MISS}\n24-20=4 no\n{HIT}\n24-24=0 yes"
     assert right(PROBLEM, [text, joined(PROBLEM.question, [HIT, MISS])]) == [True, False]
     assert goal("compute left to right 12+7*3") is None
     assert joined("compute left to right 12+7", ["12+7=19\nanswer 19"]) == "12+7=19\nanswer 19"
@@ -35,10 +35,10 @@ def test_tries_are_read_where_they_stand(ended):
 
 
 def test_an_end_without_a_word_is_a_decision_and_a_cut_is_none():
-    plain, cut = tried(PROBLEM, answer(HIT)), tried(PROBLEM, answer(MISS, "24 no", HIT[:9], ended=False))
+    plain, cut = tried(PROBLEM, answer(HIT)), tried(PROBLEM, answer(MISS, "24-20=4 no", HIT[:9], ended=False))
     assert (plain.right, plain.decided, plain.ended) == ([True], [len(HIT)], True)
     assert (cut.whole, len(cut.decided), cut.ended) == ([False], 1, False)
-    begun = tried(PROBLEM, answer(MISS, "24 no", ""))
+    begun = tried(PROBLEM, answer(MISS, "24-20=4 no", ""))
     assert begun.whole == [False, False]
 
 
@@ -47,12 +47,12 @@ def test_credit_judges_tries_beside_tries_and_decisions_beside_the_other_choice(
     texts = [joined(PROBLEM.question, [MISS, HIT]), MISS, MISS]
     group = [tried(PROBLEM, answer(text)) for text in texts]
     gains = credit(group, [len(text) + 1 for text in texts], 1)
-    miss, no = slice(0, len(MISS)), len(MISS) + len("\n24 ")
+    miss, no = slice(0, len(MISS)), len(MISS) + len("\n24-20=4 ")
     hit = slice(no + len("no\n"), no + len("no\n") + len(HIT))
     assert set(gains[0][miss]) == {-1 / 3}
     assert set(gains[0][hit]) == {1.0}
     assert gains[0][no] == 1.0  # going on paid 1, stopping would have paid 0
-    assert gains[0][hit.stop + len("\n24 ")] == 1.0  # `yes`: 1, less the mean of the others, 0
+    assert gains[0][hit.stop + len("\n24-24=0 ")] == 1.0  # `yes`: 1, less the mean of the others, 0
     assert gains[1][-1] == -0.5  # an end at a wrong try: 0, less what the others got, (1 + 0) / 2
     assert not gains[0][len(MISS) : no].any()  # telling the goal is no decision
     weighted = credit(group, [len(text) + 1 for text in texts], 2)
@@ -63,7 +63,7 @@ def test_credit_judges_tries_beside_tries_and_decisions_beside_the_other_choice(
 def test_going_on_behind_a_right_try_costs_what_it_lost():
     texts = [joined(PROBLEM.question, [HIT, MISS]), HIT]
     gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts], 1)
-    assert gains[0][len(HIT) + len("\n24 ")] == -1.0
+    assert gains[0][len(HIT) + len("\n24-20=4 ")] == -1.0
 
 
 def test_searches_are_cut_behind_what_is_right():

@@ -27,7 +27,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] 
 SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
 _RATIONAL = r"\(?(-?[0-9]{1,12}(?:/[0-9]{1,12})??)\)?"
 STEP = re.compile(rf"\s*{_RATIONAL}\s*([-+*/])\s*{_RATIONAL}\s*=\s*{_RATIONAL}(?:\s+\(?left\b.*)?\s*")
-_REACHED = re.compile(r"\s*-?[0-9]+ yes\s*")
+_REACHED = re.compile(r"\s*([0-9]+)-\1=0 yes\s*")
 _FINAL = re.compile(r"[-+*/() 0-9]*$")
 
 
@@ -91,7 +91,7 @@ def extract(problem: Problem, text: str) -> str | None:
     """The canonical expression that a completion ends with: from its last run of step lines, else from its last line.
 
     None when the steps do not build one from the problem's numbers, or the last line is no expression. A right-hand side is not
-    read: `(13-9)*(12-6) = 48` is its left side; nor is a closing line that says that the goal is reached, `24 yes`.
+    read: `(13-9)*(12-6) = 48` is its left side; nor is a closing line that says that the goal is reached, `24-24=0 yes`.
     Whether the value and the numbers are the asked ones is for `grade` to say.
     """
     lines = [line for line in text[-4000:].translate(SIGNS).splitlines() if line.strip()]

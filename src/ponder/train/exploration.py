@@ -34,17 +34,25 @@ Teach = Callable[[Problem, Sequence[Answer]], list[Shown]]
 
 def searched(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """All tries in the order of the draws, as searches, the first few; and one in hindsight."""
-    tries = [one for answer in answers for one in answer]
-    found = searches(tries, goal(problem.question) is not None)
-    shown = [Shown(problem.question, chain) for chain, _ in zip(found, range(EACH), strict=False)]
+    tries = _tries(problem, answers)
+    shown = _shown(problem, tries)
     again = hindsight(problem, [text for text, correct in tries if not correct], random.Random(problem.question))
     return shown if again is None else [*shown, again]
 
 
 def curated(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """Searches that try nothing twice."""
-    tries = dict.fromkeys(one for answer in answers for one in answer)
-    found = searches(list(tries), goal(problem.question) is not None)
+    return _shown(problem, list(dict.fromkeys(_tries(problem, answers))))
+
+
+def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
+    """All tries but those that end at the goal and are wrong all the same: a verdict on them would be a lie."""
+    told = f"={goal(problem.question)}"
+    return [(text, correct) for answer in answers for text, correct in answer if correct or not text.endswith(told)]
+
+
+def _shown(problem: Problem, tries: Answer) -> list[Shown]:
+    found = searches(tries, goal(problem.question) is not None)
     return [Shown(problem.question, chain) for chain, _ in zip(found, range(EACH), strict=False)]
 
 

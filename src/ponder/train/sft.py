@@ -14,7 +14,7 @@ import numpy as np
 
 from ponder.train.data import BOS, EOS, IGNORED, encode, packed
 from ponder.train.loop import Recipe, train
-from ponder.train.tries import goal, joined
+from ponder.train.tries import joined, verdict
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
@@ -41,7 +41,7 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
     for text in shown.tries[:-1]:
         if rng.random() >= errors:
             labels[begin : begin + len(text)] = [IGNORED] * len(text)
-        begin += len(text) + len(f"\n{goal(shown.question)} no\n")
+        begin += len(text) + len(f"\n{verdict(shown.question, text)}\n")
     return prompt + answer, [IGNORED] * len(prompt) + labels
 
 

@@ -1,16 +1,16 @@
 """Several tries in one answer: where they begin and end, what each is worth, and answers joined from tries made apart.
 
 A model of builtin size solves a problem in one go or not at all. It can begin anew within its answer: behind a try it tells the
-goal again, which lets a small model see it beside what it reached, and then says `no` and tries again, or `yes` and ends.
+goal again, as far as it is away from what was reached, and then says `no` and tries again, or `yes` and ends.
 
     countdown 3 7 8 8 to 24              8+8=16 left 3 7 16
                                          16+7=23 left 3 23
                                          23-3=20
-                                         24 no
+                                         24-20=4 no
                                          8-7=1 left 3 8 1
                                          8*3=24 left 1 24
                                          24*1=24
-                                         24 yes
+                                         24-24=0 yes
 """
 
 import re
@@ -26,7 +26,7 @@ from ponder.train.rewards import accuracy
 from ponder.types import Problem
 
 Floats = NDArray[np.float64]
-_VERDICT = re.compile(r"\n([0-9]+ )(no\n|yes$)")
+_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no\n|yes$)")
 
 
 def goal(question: str) -> str | None:
@@ -35,10 +35,17 @@ def goal(question: str) -> str | None:
     return last if last.isdecimal() else None
 
 
+def verdict(question: str, text: str) -> str:
+    """What is said behind a try: how far it ended from the goal, and whether that is far. Subtraction is what the model can do;
+    that two numbers are equal it learnt slowly to see."""
+    told, reached = int(goal(question) or 0), text.rpartition("=")[2]
+    ended = int(reached) if reached.isdecimal() else 0
+    return f"{max(told, ended)}-{min(told, ended)}={abs(told - ended)} {'no' if told != ended else 'yes'}"
+
+
 def joined(question: str, tries: Sequence[str]) -> str:
     """Tries as one answer, the last of them right. Where no goal can be told there are no verdicts, and only one try can stand."""
-    told = goal(question)
-    return tries[-1] if told is None else "\n".join([f"{text}\n{told} no" for text in tries[:-1]] + [f"{tries[-1]}\n{told} yes"])
+    return tries[-1] if goal(question) is None else "\n".join(f"{text}\n{verdict(question, text)}" for text in tries)
 
 
 def searches(tries: Sequence[tuple[str, bool]], again: bool) -> Iterator[tuple[str, ...]]:
@@ -81,8 +88,8 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     body = "".join(chr(max(int(token) - FIRST_BYTE, 0) % 256) for token in answer[: len(answer) - ended])
     found = list(_VERDICT.finditer(body))
     begins, ends = [0, *(one.end() for one in found)], [one.start() for one in found]
-    decided = [one.start(2) for one in found]
-    if found and found[-1][2] == "yes":
+    decided = [one.start(1) for one in found]
+    if found and found[-1][1] == "yes":
         begins.pop()
     else:
         ends.append(len(body))

@@ -1,0 +1,76 @@
+"""What draws give to learn from: searches, hindsight, rejection sampling, and a file that a killed run goes on with."""
+
+import random
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
+
+from ponder.tasks import arithmetic, countdown, get
+from ponder.train import exploration
+from ponder.train.exploration import curated, explore, hindsight, rejected, searched
+from ponder.train.grpo import Plan
+from ponder.train.sft import Shown, row
+from ponder.train.tries import tried
+
+PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
+MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13+7=20 left 3 20\n20+3=23"
+LIE = "7+3=11 left 13 11\n13+11=23"
+
+
+def test_searches_end_where_a_try_is_right_and_lies_are_left_out():
+    answers = [[(MISS, False)], [(MISS, False), (LIE, False)], [(HIT, True)], [(OTHER, False), (HIT, True)]]
+    found = searched(PROBLEM, answers)
+    assert [one.tries for one in found[:2]] == [(MISS, MISS, HIT), (OTHER, HIT)]
+    assert [one.tries for one in curated(PROBLEM, answers)] == [(MISS, HIT)]  # nothing twice
+    assert [one.tries for one in rejected(PROBLEM, answers)] == [(HIT,), (OTHER, HIT)]
+
+
+def test_hindsight_asks_for_what_was_reached():
+    found = [hindsight(PROBLEM, [MISS, OTHER], random.Random(seed)) for seed in range(20)]
+    assert {one.question for one in found if one} <= {"countdown 3 7 13 to 34", "countdown 3 7 13 to 18"}
+    assert any(one for one in found)
+    assert all(countdown.split_of((3, 7, 13), int(one.question.split()[-1])) == "train" for one in found if one)
+    assert hindsight(PROBLEM, [LIE], random.Random(0)) is None  # its rules are broken whatever is asked
+
+
+def test_where_an_answer_cannot_be_checked_each_right_one_stands_alone():
+    problem = arithmetic.problem(arithmetic.arithmetic_4, "12+7*3", "57")
+    assert [one.tries for one in searched(problem, [[("answer 5", False)], [("answer 57", True)]])] == [("answer 57",)]
+
+
+def test_wrong_tries_carry_a_loss_now_and_then():
+    shown = Shown(PROBLEM.question, (MISS, HIT))
+    (tokens, bare), (_, full) = row(shown, random.Random(0), errors=0.0), row(shown, random.Random(0), errors=1.0)
+    prompt = len(PROBLEM.question) + 2
+    assert len(tokens) == len(bare) == shown.tokens
+    assert {*full[:prompt]} == {-100} == {*bare[: prompt + len(MISS)]}
+    assert full[prompt:] == tokens[prompt:]
+    assert bare[prompt + len(MISS) :] == tokens[prompt + len(MISS) :]  # the verdict is learnt in any case
+
+
+def test_a_killed_exploration_goes_on_behind_the_last_batch(tmp_path, monkeypatch):
+    problems, drawn = get("countdown-3").load("train", 5), []
+
+    def made(model, left, samples, teach, seed, plan):
+        for number, problem in enumerate(left):
+            drawn.append((problem.id, seed + number))
+            if len(drawn) == 4:
+                raise KeyboardInterrupt
+            yield [Shown(problem.question, ("1+1=2",))]
+
+    monkeypatch.setattr(exploration, "BATCH", 2)
+    monkeypatch.setattr(exploration, "explored", made)
+    call = (tmp_path / "x.jsonl", None, problems, 1, searched, 7, Plan())
+    with pytest.raises(KeyboardInterrupt):
+        explore(*call)
+    assert [one.question for one in explore(*call)] == [problem.question for problem in problems]
+    assert drawn[4] == (problems[2].id, 9)  # two were kept; the third is drawn as it was
+
+
+def test_tries_of_an_answer_are_those_that_were_joined():
+    shown = Shown(PROBLEM.question, (MISS, OTHER, HIT))
+    tokens, _ = row(shown, random.Random(0))
+    found = tried(PROBLEM, np.array(tokens[len(PROBLEM.question) + 2 :]))
+    assert (found.right, found.ended) == ([False, False, True], True)
