@@ -66,6 +66,15 @@ def test_going_on_behind_a_right_try_costs_what_it_lost():
     assert gains[0][len(HIT) + len("\n24-20=4 ")] == -1.0
 
 
+def test_tokens_have_a_price():
+    texts = [joined(PROBLEM.question, [MISS, HIT]), MISS]
+    lengths = [len(text) + 1 for text in texts]
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], lengths, 1, price=0.001)
+    no = len(MISS) + len("\n24-20=4 ")
+    assert gains[0][no] == pytest.approx(1 - 0.001 * (lengths[0] - no))
+    assert gains[1][-1] == pytest.approx(-(1 - 0.001 * lengths[0]))
+
+
 def test_searches_are_cut_behind_what_is_right():
     drawn = [("a", False), ("b", True), ("c", True), ("d", False), ("e", False), ("f", True), ("g", False)]
     assert list(searches(drawn, True)) == [("a", "b"), ("c",), ("d", "e", "f")]

@@ -43,7 +43,8 @@ class Plan:
     choice of high and low rewards, weighted so that the gradient stays that of the whole group), in `updates` optimizer steps.
 
     `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). `tries` > 0 judges each try within an answer by
-    itself, as if so many were had (`tries.credit`); with 0 an answer is a whole, and its steps are judged.
+    itself, as if so many were had, and each token costs `price` (`tries.credit`); with 0 an answer is a whole, and its steps are
+    judged.
 
     While the draws' mean entropy is below `floor` nats a token, `bonus` times the entropy is maximised too. `limits`, the most
     tokens of an answer, and `heat`, the temperature of the draws, are by task; the default is the task's own. The rate rises over
@@ -60,6 +61,7 @@ class Plan:
     warmup: int = 5
     k: int = 1
     tries: int = 0
+    price: float = 0.0
     floor: float = 0.0
     bonus: float = 0.0
     objective: Objective = PRESETS["dapo"]
@@ -198,7 +200,9 @@ def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
         answers = rollouts.answers[group * samples : (group + 1) * samples]
         if plan.tries:
             asked = rollouts.problems[group]
-            gains = credit([tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.tries)
+            gains = credit(
+                [tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.tries, plan.price
+            )
         else:
             gains = [weights[group] * gain for gain in _by_steps(known[group], answers)]
         if not any(gain.any() for gain in gains):

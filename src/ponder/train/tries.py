@@ -98,23 +98,25 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     return Tried(right(problem, texts), begins, ends, decided, ended)
 
 
-def credit(group: Sequence[Tried], lengths: Sequence[int], k: int) -> list[Floats]:
+def credit(group: Sequence[Tried], lengths: Sequence[int], k: int, price: float = 0.0) -> list[Floats]:
     """The advantage of each token of a group's answers, each try and each decision behind a try judged by itself.
 
     A try: 1[right] less the share of right ones among the group's other tries, times the chance that k - 1 of those all fail
     (`advantage.hardness`): what one more try adds where k are had. A decision is judged against the other choice, whose worth is
     known: to stop pays what stands there, to go on pays what the group's answers get in the end, the mean over the others. So to
     stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
+
+    Each token that comes behind a decision to go on costs `price`: what is not worth its tokens is given up.
     """
     final = np.array([one.ended and one.right[-1] for one in group], float)
     verdicts = np.array([verdict for one in group for verdict in one.whole], float)
     weight = float(advantage.hardness(verdicts[None], min(k, len(verdicts)))[0]) if len(verdicts) > 1 else 0.0
-    gains = []
-    for one, length, paid in zip(group, lengths, final, strict=True):
-        tokens, others = np.zeros(length), (final.sum() - paid) / max(len(group) - 1, 1)
+    worth, gains = final - price * np.array(lengths), []
+    for one, length, paid, net in zip(group, lengths, final, worth, strict=True):
+        tokens, others = np.zeros(length), (worth.sum() - net) / max(len(group) - 1, 1)
         for place, (verdict, end, at) in enumerate(zip(one.whole, one.ends, one.decided, strict=False)):
             tokens[one.begins[place] : end] = weight * (verdict - (verdicts.sum() - verdict) / max(len(verdicts) - 1, 1))
             stopped = place == len(one.right) - 1 and one.ended
-            tokens[at] = verdict - others if stopped else paid - verdict
+            tokens[at] = verdict - others if stopped else paid - price * (length - at) - verdict
         gains.append(tokens)
     return gains
