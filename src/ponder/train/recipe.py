@@ -5,6 +5,8 @@
     reasoner    cold, reinforced
     harvest     mini, tuned on the right answers of `reasoner` (rejection sampling)
     r1          harvest, reinforced
+    short       zero, reinforced with a price on tokens
+    asked       zero, tuned to think for as long as it is asked to
     small       a smaller model, trained from nothing on the data of `mini`
     small-zero  small, explored and reinforced by itself, with the tokens of `distilled`
     distilled   small, tuned on the right answers of `r1`
@@ -17,7 +19,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,12 @@ from ponder.errors import InputError
 from ponder.models.catalog import download
 from ponder.tasks import get
 from ponder.train import mini
+from ponder.train.allotment import allotted
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
 from ponder.train.exploration import Teach, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
 from ponder.train.loop import Recipe, load, ship, train
-from ponder.train.sft import sft
+from ponder.train.sft import Shown, sft
 from ponder.types import Problem
 
 import torch  # isort: skip - behind the loop, whose error names the extra
@@ -49,6 +52,7 @@ CLAIMS = (
     ("reasoner", "zero"),
     ("r1", "zero"),
     ("r1", "reasoner"),
+    ("short", "zero"),
     ("small-zero", "small"),
     ("distilled", "small-zero"),
 )
@@ -120,13 +124,22 @@ def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
     return make
 
 
-def _reinforced(student: str, seed: int) -> Make:
+def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
         model = load(str(given[student]))
-        learn(model, sizes.reinforced(seed), folder, told)
+        learn(model, replace(sizes.reinforced(seed), price=price), folder, told)
         return model
 
     return make
+
+
+def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
+    """Tuned on the searches that `zero` explored, each with a length that it was made to fit."""
+    lines = (given["zero"].parent / "explored.jsonl").read_bytes().splitlines()
+    found = [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
+    model = load(str(given["zero"]))
+    sft(model, allotted(found, 5), sizes.tuned(5), folder / "tuned.pt")
+    return model
 
 
 def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes, __: Told) -> Any:
@@ -150,6 +163,8 @@ STAGES = {
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("mini", "reasoner"), _tuned("reasoner", "mini", rejected, 3)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
+    "short": Stage(("zero",), _reinforced("zero", 5, 0.001)),
+    "asked": Stage(("zero",), _asked),
     "small": Stage((), _small),
     "small-zero": Stage(("small",), _zero("small")),
     "distilled": Stage(("small", "r1"), _tuned("r1", "small", rejected, 4)),
