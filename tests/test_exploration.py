@@ -40,14 +40,18 @@ def test_where_an_answer_cannot_be_checked_each_right_one_stands_alone():
     assert [one.tries for one in searched(problem, [[("answer 5", False)], [("answer 57", True)]])] == [("answer 57",)]
 
 
-def test_wrong_tries_carry_a_loss_now_and_then():
+def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
     shown = Shown(PROBLEM.question, (MISS, HIT))
     (tokens, bare), (_, full) = row(shown, random.Random(0), errors=0.0), row(shown, random.Random(0), errors=1.0)
-    prompt = len(PROBLEM.question) + 2
+    prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no\n")
     assert len(tokens) == len(bare) == shown.tokens
-    assert {*full[:prompt]} == {-100} == {*bare[: prompt + len(MISS)]}
-    assert full[prompt:] == tokens[prompt:]
-    assert bare[prompt + len(MISS) :] == tokens[prompt + len(MISS) :]  # the verdict is learnt in any case
+    assert {*full[:prompt]} == {0} == {*bare[: prompt + len(MISS)]}
+    assert {*full[prompt : prompt + len(MISS)]} == {1}
+    assert {*bare[prompt + len(MISS) : prompt + len(MISS) + said]} == {4}
+    assert full[prompt + len(MISS) :] == bare[prompt + len(MISS) :]
+    assert bare[-len("\n23-23=0 yes") - 2 :] == [1, *[4] * len("\n23-23=0 yes"), 4]  # the end belongs to the verdict
+    alone, _ = row(Shown("compute left to right 1+2", ("1+2=3\nanswer 3",)), random.Random(0))
+    assert alone[-1] == 2
 
 
 def test_a_killed_exploration_goes_on_behind_the_last_batch(tmp_path, monkeypatch):

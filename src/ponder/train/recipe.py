@@ -61,13 +61,14 @@ SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arit
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much each stage does: `problems` explored with `samples` draws each, `tuning` and `reinforcing` steps; `small` steps
-    train the smaller model."""
+    """How much each stage does: `problems` explored with `samples` draws each, `tuning` steps, `reinforcing` steps of
+    `prompts` problems; `small` steps train the smaller model."""
 
     problems: int = 2000
     samples: int = 16
     tuning: int = 400
     reinforcing: int = 20
+    prompts: int = 24
     small: int = 2000
     threads: int = 2
 
@@ -77,9 +78,19 @@ class Sizes:
     def reinforced(self, seed: int) -> Plan:
         limits = dict.fromkeys(COUNTDOWN, LONGEST)
         return Plan(
-            self.reinforcing, prompts=24, samples=8, kept=8, updates=4, rate=2e-4, tries=4, mix=SHARES, limits=limits, seed=seed,
-            threads=self.threads, keep=5,
-        )  # fmt: skip
+            steps=self.reinforcing,
+            prompts=self.prompts,
+            samples=8,
+            kept=8,
+            updates=4,
+            rate=2e-4,
+            tries=4,
+            mix=SHARES,
+            limits=limits,
+            seed=seed,
+            threads=self.threads,
+            keep=5,
+        )
 
 
 def problems(sizes: Sizes, seed: int) -> list[Problem]:

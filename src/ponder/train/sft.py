@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ponder.train.data import BOS, EOS, IGNORED, encode, packed
+from ponder.train.data import BOS, EOS, encode, packed
 from ponder.train.loop import Recipe, train
 from ponder.train.tries import joined, verdict
 
@@ -20,6 +20,8 @@ import torch  # isort: skip - behind the loop, whose error names the extra
 
 ERRORS = 0.4
 """The share of wrong tries that carry a loss."""
+VERDICT = 4.0
+"""What a token of a verdict weighs: it is short, and decides."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -34,18 +36,21 @@ class Shown(msgspec.Struct, frozen=True):
         return len(self.question) + len(joined(self.question, self.tries)) + 3
 
 
-def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[int]]:
-    """Tokens, and the label of each."""
+def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[float]]:
+    """Tokens, and what each weighs in the loss: nothing in the question."""
     prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
-    labels, begin = list(answer), 0
-    for text in shown.tries[:-1]:
-        if rng.random() >= errors:
-            labels[begin : begin + len(text)] = [IGNORED] * len(text)
-        begin += len(text) + len(f"\n{verdict(shown.question, text)}\n")
-    return prompt + answer, [IGNORED] * len(prompt) + labels
+    weights, begin = [1.0] * len(answer), 0
+    for number, text in enumerate(shown.tries, 1):
+        if number < len(shown.tries) and rng.random() >= errors:
+            weights[begin : begin + len(text)] = [0.0] * len(text)
+        begin += len(text)
+        end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
+        weights[begin:end] = [VERDICT] * (end - begin)
+        begin = end
+    return prompt + answer, [0.0] * len(prompt) + weights
 
 
-def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[int]]]:
+def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[float]]]:
     """Rows at random, without end: a function of seed and step."""
     rng = random.Random(f"{seed}/{step}")
     while True:
@@ -57,8 +62,11 @@ def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) ->
     fitting = [one for one in shown if one.tokens <= recipe.width]
 
     def loss(model: Any, step: int) -> Any:
-        tokens, labels = packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, np.int64(IGNORED))
-        return model(input_ids=torch.from_numpy(tokens), labels=torch.from_numpy(labels)).loss
+        tokens, weights = map(torch.from_numpy, packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, np.float32(0)))
+        told = weights[:, 1:] > 0
+        logits = model(input_ids=tokens).logits[:, :-1][told]
+        losses = torch.nn.functional.cross_entropy(logits, tokens[:, 1:][told], reduction="none")
+        return (losses * weights[:, 1:][told]).sum() / weights.sum()
 
     torch.set_num_threads(recipe.threads)
     train(model, loss, recipe, checkpoint)

@@ -1,0 +1,43 @@
+"""The recipe end to end, with a few draws and a step or two of each kind, and what it does when it is called again."""
+
+import json
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
+
+from ponder.errors import InputError
+from ponder.train.evaluation import Evaluation, Figure
+from ponder.train.recipe import STAGES, Sizes, needed, report, run
+
+SIZES = Sizes(problems=24, samples=4, tuning=2, reinforcing=1, prompts=2, small=2, threads=1)
+
+
+def test_a_stage_brings_what_it_needs():
+    assert needed(["small-zero"]) == ["small", "small-zero"]
+    assert needed(["distilled"]) == ["zero", "cold", "reasoner", "harvest", "r1", "small", "distilled"]
+    with pytest.raises(InputError, match="no stage `r2`"):
+        needed(["r2"])
+
+
+def test_every_stage_makes_a_model_once(tmp_path):
+    told = []
+    made = run(tmp_path, SIZES, told=told.append)
+    assert list(made) == ["mini", *STAGES]
+    assert all(path.is_file() for path in made.values())
+    assert len(told) == 5  # a step in each of zero, reasoner, r1, short and small-zero
+    times = (tmp_path / "times.jsonl").read_text().splitlines()
+    assert [json.loads(line)["stage"] for line in times] == list(STAGES)
+    written = made["r1"].stat().st_mtime_ns
+    assert run(tmp_path, SIZES, ["r1"])["r1"].stat().st_mtime_ns == written
+    assert (tmp_path / "times.jsonl").read_text().splitlines() == times
+
+
+def test_the_report_puts_intervals_to_claims():
+    def measured(rows):
+        one = Figure(sum(rows) / len(rows), 0.0, 1.0, rows)
+        return [Evaluation("countdown", len(rows), 64, one, one, one, 50.0, None)]
+
+    text = report({"mini": measured([0.0, 0.25, 0.5, 0.25]), "zero": measured([0.5, 0.5, 1.0, 0.5])})
+    assert "- zero against mini, countdown: one sample 0.375" in text
+    assert "2.50 times" in text
