@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ponder.errors import InputError
 from ponder.train.data import BOS, EOS, encode, packed
 from ponder.train.loop import Recipe, train
 from ponder.train.tries import joined, verdict
@@ -58,8 +59,10 @@ def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[in
 
 
 def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) -> None:
-    """Train `model` in place on the answers; goes on from `checkpoint` if it exists."""
+    """Train `model` in place on the answers; goes on from `checkpoint` if it exists. Raises InputError if no answer fits a row."""
     fitting = [one for one in shown if one.tokens <= recipe.width]
+    if not fitting:
+        raise InputError(f"none of {len(shown)} answers fits into {recipe.width} tokens: there is nothing to learn from")
 
     def loss(model: Any, step: int) -> Any:
         tokens, weights = map(torch.from_numpy, packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, np.float32(0)))
