@@ -62,7 +62,8 @@ SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arit
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """How much each stage does: `problems` explored with `samples` draws each, `tuning` steps, `reinforcing` steps of
-    `prompts` problems; `small` steps train the smaller model."""
+    `prompts` problems; `small` steps train the smaller model.
+    `longest` is the most tokens of an answer."""
 
     problems: int = 2000
     samples: int = 16
@@ -70,13 +71,14 @@ class Sizes:
     reinforcing: int = 20
     prompts: int = 24
     small: int = 2000
+    longest: int = LONGEST
     threads: int = 2
 
     def tuned(self, seed: int) -> Recipe:
         return Recipe(self.tuning, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
 
     def reinforced(self, seed: int) -> Plan:
-        limits = dict.fromkeys(COUNTDOWN, LONGEST)
+        limits = dict.fromkeys(COUNTDOWN, self.longest)
         return Plan(
             steps=self.reinforcing,
             prompts=self.prompts,
