@@ -128,7 +128,7 @@ def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
     """The student tuned on what `teach` makes of the teacher's answers."""
 
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
-        asked, samples = problems(sizes, seed), sizes.samples // 4
+        asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
         model = load(str(given[student]))
         sft(model, shown, sizes.tuned(seed), folder / "tuned.pt")
@@ -151,7 +151,7 @@ def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> An
     lines = (given["zero"].parent / "explored.jsonl").read_bytes().splitlines()
     found = [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
     model = load(str(given["zero"]))
-    sft(model, allotted(found, 5), sizes.tuned(5), folder / "tuned.pt")
+    sft(model, allotted(found, 5), replace(sizes, tuning=sizes.tuning // 2).tuned(5), folder / "tuned.pt")
     return model
 
 
