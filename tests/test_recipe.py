@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
 from ponder.errors import InputError
 from ponder.train.evaluation import Evaluation, Figure
-from ponder.train.recipe import STAGES, Sizes, needed, report, run
+from ponder.train.recipe import Sizes, needed, report, run
 
 SIZES = Sizes(problems=24, samples=4, tuning=1, reinforcing=1, prompts=2, small=2, longest=80, threads=1)
 

@@ -57,6 +57,17 @@ class Obedience:
     correlation: float
 
 
+def table(found: Obedience) -> str:
+    """What was asked and what came of it, as a Markdown table with the correlation below."""
+    rows = zip(found.asked, found.used, found.right, strict=True)
+    lines = [
+        "| tokens asked | used | right |",
+        "|---|---|---|",
+        *(f"| {asked} | {used:.0f} | {right:.3f} |" for asked, used, right in rows),
+    ]
+    return "\n".join([*lines, "", f"Rank correlation of the tokens asked and used, over all answers: {found.correlation:.3f}"])
+
+
 def obeyed(model: Any, task: str, problems: int, samples: int, asked: Sequence[int], seed: int = 7) -> Obedience:
     """Draw `samples` answers to each problem for each length asked for."""
     plan = Plan(limits={task: MOST + 100}, reward=accuracy)

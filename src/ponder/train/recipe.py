@@ -29,7 +29,7 @@ from ponder.errors import InputError
 from ponder.models.catalog import download
 from ponder.tasks import get
 from ponder.train import mini
-from ponder.train.allotment import allotted
+from ponder.train.allotment import MOST, Obedience, allotted, obeyed
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
 from ponder.train.exploration import Teach, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
@@ -228,6 +228,14 @@ def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> 
             kept.write_bytes(msgspec.json.encode(evaluate(load(str(weights)), task, count, limit=limit)))
         found.append(msgspec.json.decode(kept.read_bytes(), type=Evaluation))
     return found
+
+
+def obedience(weights: Path, folder: Path, count: int) -> Obedience:
+    """How well `asked` keeps to the length that it is asked for, on `count` held-out problems; measured once."""
+    kept = folder / f"asked-{count}.json"
+    if not kept.exists():
+        kept.write_bytes(msgspec.json.encode(obeyed(load(str(weights)), "countdown", count, 4, range(60, MOST + 1, 60))))
+    return msgspec.json.decode(kept.read_bytes(), type=Obedience)
 
 
 def report(found: Mapping[str, Sequence[Evaluation]]) -> str:

@@ -28,15 +28,18 @@ def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 1
     json
         Print one JSON object at the end: each model's file and figures.
     """
-    from ponder.train import recipe
+    from ponder.train import allotment, recipe
 
     names = [name.strip() for name in stages.split(",") if name.strip()]
     sizes = recipe.Sizes(threads=threads)
     with live.training(sizes.reinforcing) as told:
         made = recipe.run(folder, sizes, names, told)
     found = {name: recipe.judged(name, path, folder, problems, threads) for name, path in made.items()}
+    text = recipe.report(found)
+    if "asked" in made:
+        text += f"\n{allotment.table(recipe.obedience(made['asked'], folder, problems))}\n"
     report = folder / "report.md"
-    report.write_text(text := recipe.report(found))
+    report.write_text(text)
     if json:
         show.json_line({name: {"model": str(made[name]), "tasks": found[name]} for name in made})
     else:
