@@ -93,7 +93,7 @@ def test_hindsight_asks_for_what_was_reached_within_the_training_split():
         assert target == 20 or countdown.split_of(numbers, target) == "train"
     lasts = set()
     for seed in range(8):
-        one = prm.hindsight(Labelled(asked, CHAINS[1:2]), random.Random(seed))
+        one = prm.hindsight(Labelled(countdown.question((3, 7, 8, 8), 24), CHAINS[1:2]), random.Random(seed))
         assert (one.question, one.chains[0].values) == (countdown.question((3, 7, 8, 8), 23), (1.0, 1.0, 1.0))
         both = prm.hindsight(Labelled(countdown.question((3, 7, 8, 8), 24), CHAINS[:2]), random.Random(seed))
         assert [chain.values for chain in both.chains] == [(1.0, 1.0, 0.0), (1.0, 1.0, 1.0)]
