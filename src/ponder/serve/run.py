@@ -101,6 +101,7 @@ async def running(
     """
     heard, began = _Heard(aloud), time.monotonic()
     replies: list[Reply] = []
+    total: Bill | None = None
 
     def told(sentence: str) -> list[Told]:
         heard.story += [sentence] if sentence else []
@@ -130,10 +131,11 @@ async def running(
                 continue
             for chunk in _rest(reply.sample, heard.said.get(number, [])):
                 yield Said(number, chunk)
-        yield Ended(tuple(replies), owed(), "".join(heard.story))
+        total = owed()
+        yield Ended(tuple(replies), total, "".join(heard.story))
     finally:
         leave()
-        await house.settled(client, plan, owed(), heard.traces)
+        await house.settled(client, plan, total or owed(), heard.traces)
 
 
 async def finished(updates: AsyncGenerator[Update, None]) -> Ended:

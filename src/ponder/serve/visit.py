@@ -5,6 +5,7 @@ No prompt, answer or key is ever logged, and of an error neither its message nor
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -82,7 +83,7 @@ class Visits:
             await self._serve(scope, receive, self._counted(visit, send))
         finally:
             _current.reset(token)
-            self.ended(visit)
+            asyncio.get_running_loop().call_soon(self.ended, visit)  # when the answer is on its way
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("POST", "PUT", "PATCH"):
