@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ponder.errors import LimitReached, StoreError
 from ponder.serve.keys import Key
-from ponder.serve.ledger import DAY, Ledger
+from ponder.serve.ledger import DAY, LINGER, Ledger
 from ponder.serve.limits import EVER, Used, parse
 from ponder.types import Usage
 
@@ -97,8 +97,8 @@ def test_the_spend_is_the_sum_of_the_last_entries_whatever_was_repeated(tmp_path
     ledger.close()
 
 
-def test_inside_an_event_loop_the_changes_of_a_turn_are_kept_together(tmp_path):
-    """One transaction a turn: read here at once, by others once it is kept; a change that cannot be is undone alone."""
+def test_inside_an_event_loop_changes_are_kept_together(tmp_path):
+    """One transaction: read here at once, by others once it is kept; a change that cannot be is undone alone."""
     key, path = Key("k", "k"), tmp_path / "ledger.sqlite"
 
     async def main():
@@ -112,6 +112,9 @@ def test_inside_an_event_loop_the_changes_of_a_turn_are_kept_together(tmp_path):
         await ledger.kept()
         await ledger.kept()  # there is nothing to wait for
         assert other.used(key) == Used(2, 7, 0.0, 7)
+        ledger.journal("r2", key, 0, Usage(1, 3, 0, 6), None)
+        await asyncio.sleep(2 * LINGER)  # nobody waits, and it is kept
+        assert other.used(key) == Used(2, 9, 0.0, 9)
         ledger.admit("r3", key)
         ledger.db.execute("ROLLBACK")  # as a full disk does
         with pytest.raises(StoreError, match="cannot write"):

@@ -6,8 +6,8 @@ journalled is spent from that moment: after `kill -9` there is nothing to recons
 `interrupted`. (The write-ahead log is flushed to the disk at checkpoints: a process that dies loses nothing, a machine that loses
 its power may lose the last moments.)
 
-What a busy server pays for is transactions, so inside an event loop all changes of one of its turns share one. Whoever must not go
-on before a change is safe awaits `kept()`.
+What a busy server pays for is transactions, so inside an event loop changes share one, for `LINGER` seconds at most. Whoever must
+not go on before a change is safe awaits `kept()`, which ends it in the next turn of the loop.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ requests = requests + ?4, tokens = tokens + ?5, usd = usd + ?6, unpriced = unpri
 
 State = Literal["open", "done", "interrupted"]
 DAY = PERIODS["day"]
+LINGER = 0.005
 
 
 class Ledger:
@@ -127,6 +128,7 @@ class Ledger:
     async def kept(self) -> None:
         """Return when all that was written so far outlives this process. Raises StoreError where it could not be written."""
         if self._kept is not None:
+            asyncio.get_running_loop().call_soon(self._commit)
             await asyncio.shield(self._kept)
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One change: all of it or nothing, with the other changes of this turn of the event loop, or at once outside of one."""
+        """One change: all of it or nothing; with others inside an event loop, or at once outside of one."""
         try:
             self._begin()
             self.db.execute("SAVEPOINT change")
@@ -164,7 +166,7 @@ class Ledger:
                 if self._kept is None:
                     self.db.execute("COMMIT")
         except sqlite3.Error as error:
-            if not self.db.in_transaction:  # the changes of the whole turn are gone with this one
+            if not self.db.in_transaction:  # the other changes are gone with this one
                 self._end(error)
             raise self._lost(error) from error
 
@@ -177,10 +179,10 @@ class Ledger:
         except RuntimeError:
             return
         self._kept = loop.create_future()
-        loop.call_soon(self._commit)
+        loop.call_later(LINGER, self._commit)
 
     def _commit(self) -> None:
-        """End the turn's transaction, if it is not over."""
+        """End the transaction that changes share, if there is one."""
         if self._kept is None:
             return
         try:

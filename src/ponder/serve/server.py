@@ -118,6 +118,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
+        for where in dict.fromkeys(one.getsockname()[:2] for one in sockets or ()):
+            log.info("listening", extra={"line": {"host": where[0], "port": where[1]}})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGINT or self._closing is not None or self._loop is None:
