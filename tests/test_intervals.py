@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import betabinom
 from scipy.stats import t as student_t
 
 from ponder.errors import InputError
 from ponder.lab.intervals import bootstrap, interval, paired_interval, ratio_interval, share, standard_error, student
+from ponder.lab.statistics import pass_at_k
 from ponder.proportion import wilson
 
 RUNS = 3_000  # of each simulation: a standard error of .4 points where the coverage is 95 %
@@ -51,6 +53,23 @@ def test_scores_of_many_problems_have_the_width_of_the_standard_error() -> None:
     assert_allclose(bootstrap(rows), (low, high), atol=1e-3)
 
 
+def test_a_score_interval_of_two_levels_is_wilsons() -> None:
+    """Clusters of equal verdicts are that many verdicts: Wilson's closed form, as the imagined ones fade out."""
+    right = np.repeat((np.arange(4_000) < 400).astype(float), 2)[:, None]
+    low, high = interval(right, clusters=np.repeat(np.arange(4_000), 2))
+    assert_allclose((low[0], high[0]), wilson(400, 4_000), rtol=2e-3)
+    assert_allclose((1 - high, 1 - low), interval(1 - right, clusters=np.repeat(np.arange(4_000), 2)))
+
+
+def test_a_score_interval_is_longer_where_the_tail_is() -> None:
+    """Scores that are nearly all 1: the lower limit is further away, and neither leaves [0, 1]."""
+    rows = np.ones((100, 1))
+    rows[:5] = [[0.0], [0.2], [0.5], [0.5], [0.8]]
+    (low,), (high,) = interval(rows)
+    assert 0 < low < high < 1
+    assert rows.mean() - low > 1.5 * (high - rows.mean())
+
+
 def test_clusters_of_one_change_nothing_and_of_copies_count_once() -> None:
     """Perfectly correlated clusters: as many observations as clusters; unlike sizes: the spread of sums about size times mean."""
     rows = np.random.default_rng(2).random((60, 2))
@@ -84,7 +103,8 @@ def test_paired_interval_cancels_the_problems_difficulty() -> None:
 
 def test_equal_verdicts_on_few_problems_do_not_prove_that_methods_are_equal() -> None:
     right = np.array([[1.0], [0.0]] * 10)
-    assert paired_interval(right, right) == (-wilson(0, 20)[1], wilson(0, 20)[1])
+    (low,), (high,) = paired_interval(right, right)
+    assert -low == high > wilson(0, 20)[1]
     scores = right / 3
     assert_allclose(paired_interval(scores, scores), 0)
 
@@ -109,6 +129,15 @@ def test_coverage_of_rates_of_a_few_samples(problems: int, mean: float) -> None:
     generator = np.random.default_rng(problems)
     rates = generator.beta(0.5, 0.5 * (1 - mean) / mean, (problems, RUNS))
     assert 0.93 <= covered(interval(generator.binomial(4, rates) / 4), mean) <= 0.97
+
+
+@pytest.mark.parametrize(("problems", "rate"), [(30, 0.9), (100, 0.9), (200, 0.95)])
+def test_coverage_of_pass_at_4_near_1(problems: int, rate: float) -> None:
+    """pass@4 of 8 samples: a symmetric interval on the effective number of problems holds 92 % here."""
+    scores = pass_at_k(8, np.arange(9), [4])[:, 0]
+    law = betabinom.pmf(np.arange(9), 8, rate, 1 - rate)
+    drawn = np.random.default_rng(problems).choice(scores, (problems, RUNS), p=law / law.sum())
+    assert 0.93 <= covered(interval(drawn), float(law @ scores)) <= 0.97
 
 
 @pytest.mark.parametrize(("clusters", "mean"), [(30, 0.5), (30, 0.8), (100, 0.2)])

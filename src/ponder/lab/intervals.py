@@ -13,23 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ponder.errors import InputError
 from ponder.lab.statistics import Floats
-from ponder.proportion import wilson
 
 PRIOR = 3 / 4
 """Of a share of problems: under Beta(3/4, 3/4) the posterior's limits cover 93.2 to 96.8 % throughout docs/intervals.md."""
 
-DOUBT = 0.1
-"""Imagined problems that scored 0, and as many that scored 1, in the spread of scores: a few equal ones do not prove all equal."""
+DOUBT = 0.55
+"""Imagined problems at the least value, and as many at the greatest: a few equal ones do not prove that all are equal. A half is
+usual (Jeffreys' prior; Agresti & Min 2005 for pairs); a little more holds sparse pairs of verdicts too."""
 
 
 def interval(curves: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None) -> tuple[Floats, Floats]:
     """Lower and upper limits of the mean over problems of `curves`, (problems, ks).
 
     `clusters` (problems,) labels problems that belong together (one text, one template): these count as one observation, whatever
-    their correlation. A column of 0 and 1 alone gets the equal-tailed Beta posterior (`share`); one within [0, 1] the Wilson
-    interval of as many problems as would spread like it, n = m (1 - m) / se², by Student's t (Korn & Graubard 1998); any other
-    Student's t. With fewer than two problems or clusters the limits are NaN. Source for clustering: Miller 2024,
-    https://arxiv.org/abs/2411.00640.
+    their correlation. A column of 0 and 1 alone gets the equal-tailed Beta posterior (`share`); one within [0, 1] a score interval
+    that follows its skewness (`_scored`); any other Student's t. With fewer than two problems or clusters the limits are NaN.
+    Source for clustering: Miller 2024, https://arxiv.org/abs/2411.00640.
     """
     rows = np.atleast_2d(np.asarray(curves, float))
     groups = _groups(clusters, len(rows))
@@ -40,7 +39,7 @@ def interval(curves: ArrayLike, level: float = 0.95, clusters: ArrayLike | None 
     inside = np.all((rows >= 0) & (rows <= 1), axis=0)
     binary = np.all((rows == 0) | (rows == 1), axis=0) & alone
     if np.any(inside & ~binary):
-        low[inside & ~binary], high[inside & ~binary] = _scored(rows[:, inside & ~binary], groups, level)
+        low[inside & ~binary], high[inside & ~binary] = _scored(rows[:, inside & ~binary], groups, (0, 1), level)
     if np.any(binary):
         low[binary], high[binary] = share(rows[:, binary].sum(axis=0), len(rows), level)
     return low, high
@@ -88,17 +87,20 @@ def standard_error(curves: ArrayLike, clusters: ArrayLike | None = None) -> Floa
 def paired_interval(
     first: ArrayLike, second: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None
 ) -> tuple[Floats, Floats]:
-    """Limits of the mean of `first - second` on the same problems, (problems, ks) each, by Student's t on the differences.
+    """Limits of the mean of `first - second` on the same problems, (problems, ks) each; the problems' common difficulty cancels.
 
-    The problems' common difficulty cancels. Two methods differ where 0 lies outside. Where both are right or wrong and none of n
-    problems tells them apart, as many may differ as Wilson's interval of 0 of n says.
+    Two methods differ where 0 lies outside. Verdicts, 0 and 1 alone, get the score interval of `interval` between -1 and 1;
+    other values Student's t, where to each problem that ties belongs a part of an imagined one that differs either way, as much
+    as those that differ do: the few that do are not all there is. With fewer than two problems or clusters NaN.
     """
     one, other = (np.atleast_2d(np.asarray(each, float)) for each in (first, second))
-    low, high = student(one - other, level, clusters)
-    binary = np.all(((one == 0) | (one == 1)) & (one == other), axis=0)
-    if len(one) > 1 and np.any(binary):
-        most = wilson(0, int(_groups(clusters, len(one)).max()) + 1, level)[1]
-        low[binary], high[binary] = -most, most
+    groups = _groups(clusters, len(one))
+    if groups.max(initial=0) < 1:
+        return np.full(one.shape[1], np.nan), np.full(one.shape[1], np.nan)
+    low, high = _tied(one - other, groups, level)
+    binary = np.all(((one == 0) | (one == 1)) & ((other == 0) | (other == 1)), axis=0)
+    if np.any(binary):
+        low[binary], high[binary] = _scored((one - other)[:, binary], groups, (-1, 1), level)
     return low, high
 
 
@@ -146,20 +148,42 @@ def resampled(curves: ArrayLike, resamples: int = 1_000, seed: int = 0) -> Float
     return means
 
 
-def _scored(rows: Floats, groups: NDArray[np.intp], level: float) -> tuple[Floats, Floats]:
-    """Wilson's interval on the effective number of problems: (ks,) limits for scores within [0, 1]."""
+def _scored(rows: Floats, groups: NDArray[np.intp], ends: tuple[float, float], level: float) -> tuple[Floats, Floats]:
+    """The means θ with (mean - θ)² <= t² V(θ), (ks,) limits, for values between the `ends`.
+
+    V is the squared error that the mean would have if it were θ: a parabola that is 0 at both ends, like a proportion's
+    (that of 0 and 1 is Wilson's interval), with the slope that mean and variance really share, μ₃ / μ₂. Student's t has the degrees
+    of freedom of what is left of the variance's own error, 2 (n - 1) / (μ₄ / μ₂² - 1 - μ₃² / μ₂³): many where values take two
+    levels, since the mean then tells the variance; few where the tails are long (after Satterthwaite 1946).
+    """
     sums, sizes = _sums(rows, groups)
-    count, n = len(sums), len(rows)
-    weight = DOUBT * n / count  # imagined clusters are of the average size
-    mean = (rows.sum(axis=0) + weight) / (n + 2 * weight)
-    spread = ((sums - sizes[:, None] * mean) ** 2).sum(axis=0) + weight * n / count * (mean**2 + (1 - mean) ** 2)
-    whole = count + 2 * DOUBT
-    error2 = spread * whole / (whole - 1) / (n + 2 * weight) ** 2
-    effective, t2 = mean * (1 - mean) / error2, _t(count - 1, level) ** 2
-    centre, scale = rows.mean(axis=0), 1 + t2 / effective
-    half = np.sqrt(t2 * (centre * (1 - centre) / effective + t2 / (4 * effective**2))) / scale
-    middle = (centre + t2 / (2 * effective)) / scale
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    count, size, (least, most) = len(sums), len(rows) / len(sums), ends
+    whole = count + 2 * DOUBT  # imagined clusters are of the average size
+    mean, centre = (rows.sum(axis=0) / size + DOUBT * (least + most)) / whole, rows.mean(axis=0)
+    left = sums / size - sizes[:, None] / size * mean
+    imagined, squares = np.stack([least - mean, most - mean]), left * left
+    two = (squares.sum(axis=0) + DOUBT * (imagined**2).sum(axis=0)) / whole
+    three = ((squares * left).sum(axis=0) + DOUBT * (imagined**3).sum(axis=0)) / whole
+    four = ((squares * squares).sum(axis=0) + DOUBT * (imagined**4).sum(axis=0)) / whole
+    freedom = 2 * (count - 1) / np.maximum(four / two**2 - 1 - three**2 / two**3, 1e-9)
+    t2, bend = _t(freedom, level) ** 2, two / (whole - 1) / ((mean - least) * (most - mean))
+    slope = t2 * (three / two / whole + 2 * bend * (mean - centre))
+    root = np.sqrt(slope**2 + 4 * (1 + t2 * bend) * t2 * bend * (centre - least) * (most - centre))
+    low, high = (centre + (slope + sign * root) / (2 * (1 + t2 * bend)) for sign in (-1, 1))
+    return np.clip(low, least, most), np.clip(high, least, most)
+
+
+def _tied(rows: Floats, groups: NDArray[np.intp], level: float) -> tuple[Floats, Floats]:
+    """Student's t of differences of which many are 0, and imagined ones: ± the root mean square of the others. (ks,) limits."""
+    sums, sizes = _sums(rows, groups)
+    count, mean = len(sums), rows.mean(axis=0)
+    unlike = (sums != 0).sum(axis=0)
+    square = (sums**2).sum(axis=0) / np.maximum(unlike, 1)
+    imagined = 1 - unlike / count
+    left = ((sums - sizes[:, None] * mean) ** 2).sum(axis=0) + 2 * imagined * square
+    whole = count + 2 * imagined
+    half = _t(count - 1, level) * np.sqrt(left / whole / (whole - 1)) * count / len(rows)
+    return mean - half, mean + half
 
 
 def _groups(clusters: ArrayLike | None, problems: int) -> NDArray[np.intp]:
@@ -181,7 +205,7 @@ def _sums(rows: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats]:
     return sums, np.bincount(groups).astype(float)
 
 
-def _t(freedom: int, level: float) -> float:
+def _t(freedom: ArrayLike, level: float) -> Floats:
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, (1 + level) / 2))
+    return np.asarray(stdtrit(freedom, (1 + level) / 2))
