@@ -1,13 +1,13 @@
 """How well the fleet's simulation predicts the embedded engine: tokens a second and p95 latency at loads that it was not fitted on.
 
-    python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.35,.5,.65] [--seconds 8] [--rounds 5] [--json FILE]
+    python benchmarks/fleet.py [--model builtin:mini] [--loads .2,.35,.5,.65] [--seconds 12] [--rounds 3] [--json FILE]
 
-What is fitted: the seconds of a step at some widths, from streams that are kept in flight; those that a solve takes itself, from
-solves of one token; and how strategies fan out, recorded while nothing else runs. What is predicted: Poisson streams of mixed
-strategies through `ponder.solve`, at parts of the highest measured rate, of other problems. Calibrations and loads take turns,
-because a shared machine changes its speed: a step's shape is the mean of all calibrations, and its level for a load that of the
-calibrations before and behind it. The simulation is given when queries arrive and of which kind they are, not what they drew;
-`replayed` is given the draws too: what is off then is the engine's time, and not the luck of the draw.
+What is fitted: the shape of a step, to bare streams that are kept in flight at some widths; a solve's own time, to solves of one
+token; how strategies fan out, recorded while nothing else runs; and the level of all seconds, to brief loads of part `FITTED`
+before and behind each load that is predicted: the factor with which their simulation, told what was drawn, has the measured mean
+logarithm of latency. What is predicted: Poisson streams of mixed strategies through `ponder.solve`, at other parts of the
+highest measured rate, of other problems. The simulation is given when queries arrive and of which kind they are, not what they
+drew; `replayed` is given the draws too: what is off then is the engine's time, and not the luck of the draw.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from ponder.types import Model, Problem
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 SEEDS = 10
+FITTED = 0.43
 QUANTILES = {"p50": 0.5, "p95": 0.95}
 
 
@@ -75,9 +76,9 @@ class Speed:
         rows = np.exp(np.mean(np.log([[*one.steps, one.solve] for one in speeds]), axis=0)).tolist()
         return cls(rows[:-1], rows[-1])
 
-    @property
-    def server(self) -> Server:
-        return of_widths(WIDTHS, self.steps, each=self.solve, batch=64)
+    def server(self, level: float) -> Server:
+        """All seconds times `level`; at most 64 draws at once, and those of the query with the fewest running enter first."""
+        return of_widths(WIDTHS, [one * level for one in self.steps], each=self.solve * level, batch=64, fair=True)
 
 
 async def busy(working: Callable[[int], Coroutine[Any, Any, None]], width: int, seconds: float, numbers: Iterator[int]) -> float:
@@ -119,8 +120,7 @@ async def calibrate(model: Model, asked: Sequence[Problem], seconds: float, numb
 
 @dataclass(frozen=True)
 class Load:
-    """One run: when queries came and of which kind; measured latencies, tokens, the time of the last end; the
-    mean speed of the calibrations around it; and the fan-outs as they came."""
+    """One run: when queries came and of which kind; measured latencies, tokens, the time of the last end, and the fan-outs."""
 
     part: float
     times: np.ndarray
@@ -128,7 +128,6 @@ class Load:
     latency: np.ndarray
     tokens: int
     end: float
-    speed: Speed
     drawn: list[Fanout]
 
 
@@ -149,84 +148,102 @@ async def serve(
     return [latency for latency, _ in done], [plan for _, plan in done], time.perf_counter() - began
 
 
-def predicted(load: Load, library: list[list[Fanout]] | None, usual: Speed, seed: int) -> fleet.Outcome:
-    """The same arrivals, simulated: the run's usual steps, at the level of the calibrations around the load.
+def unhindered(drawn: Fanout, library: list[Fanout]) -> Fanout:
+    """A fan-out without the waits for a place, which look as if a draw had waited for others of its query: none waits for more of
+    them than the same draw did where nothing else ran."""
+    after = [min(one[place].after for one in library if len(one) > place) for place in range(max(map(len, library)))]
+    freed = (replace(draw, after=min(draw.after, *after[place : place + 1])) for place, draw in enumerate(drawn))
+    return tuple(sorted(freed, key=lambda draw: draw.after))
 
-    Without a library, with the draws that were really made.
-    """
-    level = float(np.exp(np.mean(np.log(np.array(load.speed.steps) / usual.steps))))
-    speed = Speed([one * level for one in usual.steps], usual.solve * level)
-    if library is None:
-        return fleet.simulate(load.times, np.arange(len(load.times)), [[one] for one in load.drawn], speed.server)
-    return fleet.simulate(load.times, load.kinds, library, speed.server, seed=seed)
+
+def replayed(load: Load, library: list[list[Fanout]], server: Server) -> fleet.Outcome:
+    """The same arrivals and the same draws, simulated."""
+    drawn = [[unhindered(one, library[kind])] for one, kind in zip(load.drawn, load.kinds, strict=True)]
+    return fleet.simulate(load.times, np.arange(len(drawn)), drawn, server)
+
+
+def fitted(load: Load, library: list[list[Fanout]], speed: Speed) -> float:
+    """The level of the engine's seconds at which the simulated mean logarithm of latency is the measured one, by halving."""
+    low, high = -2.0, 2.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        gap = np.mean(np.log(replayed(load, library, speed.server(float(np.exp(middle)))).latency / load.latency))
+        low, high = (middle, high) if gap < 0 else (low, middle)
+    return float(np.exp(low))
 
 
 async def measure(options: argparse.Namespace) -> tuple[list[Load], list[list[Fanout]], Speed]:
+    """The loads in the order in which they ran: one to fit, then by turns one to predict and one to fit."""
     rng, numbers = np.random.default_rng(options.seed), itertools.count(10**6)
     parts, loads = [float(one) for one in options.loads.split(",")], list[Load]()
     async with opened(options.model) as model:
         known, fresh = ([problems(kind, split) for kind in MIX] for split in (0, 1))
         mixed = [one for kind in known for one in kind[:20]]
         await calibrate(model, mixed, options.calibration, numbers)  # warms both sides
-        library = [await recorded(known[place][:40], model, strategy=kind.strategy) for place, kind in enumerate(MIX)]
-        mean = sum(
-            kind.share * np.mean([sum(draw.tokens for draw in one) for one in library[place]]) for place, kind in enumerate(MIX)
+        library = await asyncio.gather(
+            *(recorded(some[:40], model, strategy=kind.strategy) for some, kind in zip(known, MIX, strict=True))
         )
         speeds = [await calibrate(model, mixed, options.calibration, numbers)]
-        for part in parts * options.rounds:
-            times = poisson(part * WIDTHS[-1] / speeds[-1].steps[-1] / mean, options.seconds, int(rng.integers(1 << 30)))
-            kinds = rng.choice(len(MIX), len(times), p=[kind.share for kind in MIX])
+        shares = [kind.share for kind in MIX]
+        mean = sum(
+            share * np.mean([sum(draw.tokens for draw in one) for one in some]) for share, some in zip(shares, library, strict=True)
+        )
+        for part in [FITTED, *(each for one in parts * options.rounds for each in (one, FITTED))]:
+            seconds = options.seconds / 3 if part == FITTED else options.seconds
+            times = poisson(part * WIDTHS[-1] / speeds[0].steps[-1] / mean, seconds, int(rng.integers(1 << 30)))
+            kinds = rng.choice(len(MIX), len(times), p=shares)
             latency, drawn, end = await serve(model, times.tolist(), kinds.tolist(), fresh)
             tokens = round(sum(draw.tokens for plan in drawn for draw in plan))
-            speeds.append(await calibrate(model, mixed, options.calibration, numbers))
-            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, Speed.middle(speeds[-2:]), drawn))
-            shown = " ".join(f"{1e3 * one:.2f}" for one in speeds[-1].steps)
+            loads.append(Load(part, times, kinds, np.array(latency), tokens, end, drawn))
             p95 = np.quantile(latency, 0.95)
-            print(
-                f"load {part}: {len(times)} queries, p95 {p95:.2f} s, {tokens / end:.0f} tokens/s; "
-                f"steps {shown} ms, a solve {1e3 * speeds[-1].solve:.2f} ms",
-                flush=True,
-            )
-    return loads, library, Speed.middle(speeds)
+            print(f"load {part}: {len(times)} queries, p95 {p95:.2f} s, {tokens / end:.0f} tokens/s", flush=True)
+        speeds.append(await calibrate(model, mixed, options.calibration, numbers))
+    return loads, list(library), Speed.middle(speeds)
 
 
-def compare(loads: list[Load], library: list[list[Fanout]], usual: Speed, part: float) -> dict[str, Any]:
+def compare(loads: list[Load], library: list[list[Fanout]], speed: Speed, part: float) -> dict[str, Any]:
     """Predicted and measured figures of all runs at one load."""
-    runs = [one for one in loads if one.part == part]
-    simulated = [[predicted(one, library, usual, seed) for seed in range(SEEDS)] for one in runs]
-    measured = np.concatenate([one.latency for one in runs])
-    replayed = np.concatenate([predicted(one, None, usual, 0).latency for one in runs])
-    guessed = np.concatenate([outcome.latency for row in simulated for outcome in row])
-    rates = sum(one.tokens for one in runs) / sum(one.end for one in runs)
-    expected = sum(o.decoded for row in simulated for o in row) / sum(o.end for row in simulated for o in row)
-    return {
-        "load": part, "queries": len(measured),
-        **{f"{name}_measured": float(np.quantile(measured, q)) for name, q in QUANTILES.items()},
-        **{f"{name}_predicted": float(np.quantile(guessed, q)) for name, q in QUANTILES.items()},
-        "tokens_measured": rates, "tokens_predicted": expected,
-        "p95_off": float(np.quantile(guessed, 0.95) / np.quantile(measured, 0.95) - 1), "tokens_off": expected / rates - 1,
-        "p95_replayed": float(np.quantile(replayed, 0.95)),
-        "p95_replayed_off": float(np.quantile(replayed, 0.95) / np.quantile(measured, 0.95) - 1),
-    }  # fmt: skip
+    places = [place for place, one in enumerate(loads) if one.part == part]
+    levels = [np.sqrt(fitted(loads[place - 1], library, speed) * fitted(loads[place + 1], library, speed)) for place in places]
+    runs, servers = [loads[place] for place in places], [speed.server(float(level)) for level in levels]
+    outcomes = [
+        fleet.simulate(one.times, one.kinds, library, server, seed=seed)
+        for one, server in zip(runs, servers, strict=True)
+        for seed in range(SEEDS)
+    ]
+    told = [replayed(one, library, server).latency for one, server in zip(runs, servers, strict=True)]
+    latencies = {"measured": [one.latency for one in runs], "predicted": [one.latency for one in outcomes], "replayed": told}
+    row: dict[str, Any] = {
+        "load": part,
+        "queries": sum(len(one.times) for one in runs),
+        "levels": [round(one, 3) for one in levels],
+    }
+    for name, q in QUANTILES.items():
+        row |= {f"{name}_{whose}": float(np.quantile(np.concatenate(one), q)) for whose, one in latencies.items()}
+    row["p95_off"], row["p95_replayed_off"] = (row[f"p95_{whose}"] / row["p95_measured"] - 1 for whose in ("predicted", "replayed"))
+    row["tokens_measured"] = sum(one.tokens for one in runs) / sum(one.end for one in runs)
+    row["tokens_predicted"] = sum(one.decoded for one in outcomes) / sum(one.end for one in outcomes)
+    row["tokens_off"] = row["tokens_predicted"] / row["tokens_measured"] - 1
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="builtin:mini")
     parser.add_argument("--loads", default=".2,.35,.5,.65")
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calibration", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    loads, library, usual = asyncio.run(measure(options))
-    print("steps", " ".join(f"{1e3 * one:.2f}" for one in usual.steps), f"ms, a solve {1e3 * usual.solve:.2f} ms")
-    rows = [compare(loads, library, usual, part) for part in dict.fromkeys(one.part for one in loads)]
-    for row in rows:
-        print(" | ".join(f"{name} {value:.3g}" for name, value in row.items()))
+    loads, library, speed = asyncio.run(measure(options))
+    print("steps", " ".join(f"{1e3 * one:.2f}" for one in speed.steps), f"ms, a solve {1e3 * speed.solve:.2f} ms", flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "usual": usual, "loads": loads, "library": library}, default=_plain))
+        options.json.write_text(json.dumps({"speed": speed, "loads": loads, "library": library}, default=_plain))
+    for part in dict.fromkeys(one.part for one in loads if one.part != FITTED):
+        row = compare(loads, library, speed, part)
+        print(" | ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()))
 
 
 def _plain(value: Any) -> Any:

@@ -40,6 +40,14 @@ def test_where_all_share_the_steps_it_is_a_processor_that_is_shared():
     assert serve(times, [[parallel(1, 100)]], shared).latency.mean() == pytest.approx(1 / 0.4, rel=0.05)
 
 
+@pytest.mark.parametrize(("fair", "seconds"), [(False, 0.25), (True, 0.15)])
+def test_a_fair_engine_lets_a_single_draw_pass_the_many_of_another_query(fair, seconds):
+    """Two places, draws of .1 s; four draws at 0, another query's one at .05: behind all four, or with the third."""
+    engine = server.Server(lambda batch, context: 0.01, batch=2, fair=fair)
+    found = serve([0.0, 0.05], [[parallel(4, 10)], [parallel(1, 10)]], engine, kinds=[0, 1])
+    assert found.latency.tolist() == pytest.approx([0.2 + 0.1 * fair, seconds])
+
+
 def _busy_day():
     times = arrivals.poisson(20, 100, seed=3)
     kinds = np.random.default_rng(3).integers(0, 3, len(times))

@@ -17,13 +17,13 @@ _CLOSE = 1e-9
 
 
 class Query:
-    """A query under way: its number, its draws by rising `after`, how many have started and ended, and its part of busy time."""
+    """A query under way: its number, its draws by rising `after`, how many have started, run and ended, its part of busy time."""
 
-    __slots__ = ("draws", "ended", "number", "replica", "share", "started")
+    __slots__ = ("draws", "ended", "number", "replica", "running", "share", "started")
 
     def __init__(self, number: int, draws: tuple[Draw, ...], replica: Replica) -> None:
         self.number, self.draws, self.replica = number, draws, replica
-        self.started = self.ended = 0
+        self.started = self.running = self.ended = 0
         self.share = 0.0
 
 
@@ -69,7 +69,7 @@ class Replica:
         self.clock += passed / self.pace
 
     def admit(self, query: Query, draw: Draw) -> None:
-        """A draw enters, or waits behind those that came before it. Call `advance` first."""
+        """A draw enters, or waits its turn. Call `advance` first."""
         self.load += 1
         if self.queue or not self._fits(draw):
             self.queue.append((query, draw))
@@ -90,12 +90,14 @@ class Replica:
             self.used -= draw.new + draw.tokens
             self.decoded += draw.tokens
             query.share += self.fair - fair
+            query.running -= 1
             query.ended += 1
             ended[query] = None
         if not self.batch:
             self.clock = self.base = self.used = 0.0  # rounding errors end with the streams
-        while self.queue and self._fits(self.queue[0][1]):
-            self._enter(*self.queue.popleft())
+        while self.queue and self._fits((turn := self._turn())[1]):
+            self.queue.remove(turn)
+            self._enter(*turn)
         return list(ended)
 
     def next(self) -> float:
@@ -107,6 +109,10 @@ class Replica:
         self.pace = self.server.step(self.batch, context)
         return self.time + self.stall + max(0.0, left) * self.pace
 
+    def _turn(self) -> tuple[Query, Draw]:
+        """Which of those that wait is next: the first, or, at a fair server, the first of a query with the fewest draws running."""
+        return min(self.queue, key=lambda one: one[0].running) if self.server.fair else self.queue[0]
+
     def _fits(self, draw: Draw) -> bool:
         if not self.batch:
             return True  # alone it must be let in: it would wait for ever
@@ -117,5 +123,6 @@ class Replica:
         self.number += 1
         heappush(self.running, (self.clock + draw.tokens + self.server.lag, self.number, self.fair, query, draw))
         self.batch += 1
+        query.running += 1
         self.base += draw.prompt - self.clock
         self.used += draw.new + draw.tokens

@@ -16,8 +16,9 @@ class Server:
     """`step(batch, context)` is the seconds of a step of `batch` streams that attend to `context` tokens in all;
     `prompt(new, prompt)` those of a prompt's computing, during which decoding stands still.
 
-    At most `batch` streams run at once, and as many as `room` tokens of attention cache hold; others wait. A draw takes `lag` steps
-    more than it has tokens. `usd_hour` and `watts` are for all its chips; None is unknown.
+    At most `batch` streams run at once, and as many as `room` tokens of attention cache hold; others wait. Those that wait enter in
+    their order or, if it is `fair`, those of the query with the fewest draws running first, as `models.gate` lets them in. A draw
+    takes `lag` steps more than it has tokens. `usd_hour` and `watts` are for all its chips; None is unknown.
     """
 
     step: Callable[[float, float], float]
@@ -25,6 +26,7 @@ class Server:
     batch: int = 256
     room: float = inf
     lag: float = 0.0
+    fair: bool = False
     usd_hour: float | None = None
     watts: float | None = None
 
@@ -48,13 +50,15 @@ def of_roofline(line: Roofline, batch: int = 256, usd_hour: float | None = None,
     def prompt(new: float, whole: float) -> float:
         return line.prompt(int(whole), int(whole - new)) if new >= 1 else 0.0
 
-    return Server(step, prompt, batch, line.room / kv.per_token(model, line.cache), 0.0, usd_hour, watts)
+    return Server(step, prompt, batch, line.room / kv.per_token(model, line.cache), usd_hour=usd_hour, watts=watts)
 
 
-def of_widths(widths: Sequence[int], seconds: Sequence[float], each: float = 0.0, lag: float = 0.0, batch: int = 64) -> Server:
+def of_widths(
+    widths: Sequence[int], seconds: Sequence[float], each: float = 0.0, lag: float = 0.0, batch: int = 64, fair: bool = False
+) -> Server:
     """A measured server: a step's seconds at some widths, on straight lines between them and in proportion beyond the widest.
 
-    `each` are the seconds that admitting a draw takes from all others.
+    `each` are the seconds that admitting a draw takes from all others; `batch`, `lag` and `fair` are the server's.
     """
     last = len(widths) - 1
 
@@ -68,4 +72,4 @@ def of_widths(widths: Sequence[int], seconds: Sequence[float], each: float = 0.0
         share = (streams - low) / (high - low)
         return seconds[place - 1] * (1 - share) + seconds[place] * share
 
-    return Server(step, lambda new, prompt: each, batch, lag=lag)  # noqa: ARG005
+    return Server(step, lambda new, prompt: each, batch, lag=lag, fair=fair)  # noqa: ARG005
