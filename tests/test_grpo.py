@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,40 @@ def test_the_command_trains_what_the_engine_can_read(tmp_path, capsys):
         assert json.loads(capsys.readouterr().out)["model"] == str(tmp_path / name / "policy.gguf")
     assert cli.main(["train", "grpo", "absent.gguf", str(tmp_path / "third"), *sizes]) == 1
     assert "there is no file `absent.gguf`" in capsys.readouterr().err
+
+
+def test_rounds_are_drawn_until_enough_groups_teach(tmp_path):
+    """With a reward that is always equal no round is enough, and all are drawn; where each group is mixed, one is."""
+
+    def equal(*, completions, **_):
+        return [0.0] * len(completions)
+
+    def turns(*, completions, **_):
+        return [float(at % 2) for at in range(len(completions))]
+
+    for reward, expected in ((equal, 3), (turns, 1)):
+        asked = []
+
+        def counting(*, completions, reward=reward, asked=asked, **_):
+            asked.append(len(completions))
+            return reward(completions=completions)
+
+        learn(tiny(), plan(steps=1, prompts=2, samples=2, rounds=3, reward=counting), tmp_path / str(expected))
+        assert asked == [4] * expected
+
+
+def test_a_task_outside_the_band_is_asked_less(tmp_path):
+    """One of two tasks is always paid. After the first step it counts a tenth: 1/11 of 8 prompts, where it had 4 of 8."""
+
+    def one_task(*, completions, problem, **_):
+        return [float(one.task.name == "arithmetic-4" or at % 2) for at, one in enumerate(problem)]
+
+    mixed = plan(steps=2, samples=2, prompts=8, reward=one_task, band=(0.1, 0.9), watch=Watch(held_out=one_task), keep=99)
+    both = {"arithmetic-4": 0.5, "countdown-3": 0.5}
+    seen = []
+    mixed = replace(mixed, mix=both, limits=dict.fromkeys(both, 3))
+    learn(tiny(), replace(mixed, reward=lambda **columns: seen.append(columns["problem"]) or one_task(**columns)), tmp_path)
+    assert [sum(one.task.name == "arithmetic-4" for one in asked) for asked in seen] == [4 * 2, 1 * 2]
 
 
 def _killed(folder):

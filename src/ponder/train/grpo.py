@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ponder.tasks import get
-from ponder.train import advantage
+from ponder.train import advantage, curriculum
+from ponder.train.curriculum import Band
 from ponder.train.data import BOS, FIRST_BYTE, PAD, encode
 from ponder.train.decoder import Drawn, decode
 from ponder.train.monitor import Signs, Watch, signs
@@ -48,8 +49,10 @@ class Plan:
 
     While the draws' mean entropy is below `floor` nats a token, `bonus` times the entropy is maximised too. `limits`, the most
     tokens of an answer, and `heat`, the temperature of the draws, are by task; the default is the task's own. The rate rises over
-    `warmup` steps and then falls along a line to a fifth. `watch` looks whether the reward is
-    earned as it was meant.
+    `warmup` steps and then falls along a line to a fifth. `watch` looks whether the reward is earned as it was meant.
+
+    Up to `rounds` times as many prompts are drawn, until as many groups as there are `prompts` teach something. With a `band`,
+    tasks whose solve rate lies outside it are asked less (`curriculum`).
     """
 
     steps: int = 150
@@ -70,16 +73,22 @@ class Plan:
     heat: dict[str, float] = field(default_factory=dict)
     reward: Reward = accuracy
     watch: Watch = field(default_factory=Watch)
+    rounds: int = 1
+    band: Band | None = None
     seed: int = 1
     threads: int = 2
     keep: int = 10
 
     def problems(self) -> list[Problem]:
         """Every prompt of the run, in order: distinct problems of the training split, mixed."""
-        count = self.steps * self.prompts
+        count = self.steps * self.rounds * self.prompts
         drawn = [one for name, share in self.mix.items() for one in get(name).load("train", round(count * share * 1.02) + 1)]
         random.Random(self.seed).shuffle(drawn)
         return drawn[:count]
+
+    def pools(self) -> dict[str, list[Problem]]:
+        """As many problems of every task as the run has prompts: with a `band`, any of them may be asked at any step."""
+        return {name: list(get(name).load("train", self.steps * self.rounds * self.prompts)) for name in self.mix}
 
     def limit(self, problem: Problem) -> int:
         return self.limits.get(problem.task.name, problem.task.max_tokens)
@@ -348,13 +357,13 @@ def learn(
     optimizer = optimizer_of(model, plan)
     parts = {"model": model, "optimizer": optimizer, **parts}
     first, entropy = _restore(folder, parts)
-    problems, history = plan.problems(), _history(folder)
+    ask, lines = _asking(plan), _done(folder)
+    history = [Signs(**line["signs"]) for line in lines if "signs" in line]
     for step in range(first, plan.steps):
         began = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = plan.pace(step)
-        asked = problems[step * plan.prompts : (step + 1) * plan.prompts]
-        rollouts = draw(model, asked, plan, plan.samples, plan.seed * 1_000_003 + step * 1_009)
+        rollouts = _drawn(model, plan, step, lambda turn: ask(turn, lines))
         drawn = time.monotonic()
         taught, more = teach(rollouts, plan, step)
         random.Random(f"{plan.seed}/{step}").shuffle(taught)
@@ -373,6 +382,7 @@ def learn(
         line = _line(step, rollouts, taught, stats) | more
         line |= {"kl": divergence(reference, rollouts, plan), "signs": asdict(history[-1])}
         line |= {"drawing": drawn - began, "seconds": time.monotonic() - began}
+        lines.append(line)
         with (folder / "steps.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         told(line)
@@ -389,11 +399,51 @@ def _watched(rollouts: Rollouts, watch: Watch) -> Signs:
     return signs(watch.batch(rollouts.texts, problems, rollouts.rewards.ravel().tolist(), lengths, rollouts.ended.tolist()))
 
 
-def _history(folder: Path) -> list[Signs]:
-    """The signs of the steps that were done before."""
+def _asking(plan: Plan) -> Callable[[int, Sequence[Mapping[str, Any]]], list[Problem]]:
+    """The problems of a round, from its number and the lines of the steps before."""
+    if plan.band is None:
+        problems = plan.problems()
+        return lambda turn, _: problems[turn * plan.prompts : (turn + 1) * plan.prompts]
+    pools, band = plan.pools(), plan.band
+
+    def ask(turn: int, lines: Sequence[Mapping[str, Any]]) -> list[Problem]:
+        parts = curriculum.shares(plan.mix, curriculum.rates([line["tasks"] for line in lines]), band)
+        return curriculum.asked(pools, curriculum.counts(parts, plan.prompts), turn * plan.prompts)
+
+    return ask
+
+
+def _drawn(model: Any, plan: Plan, step: int, ask: Callable[[int], list[Problem]]) -> Rollouts:
+    """The draws of a step, round by round until enough groups teach something."""
+    found = list[Rollouts]()
+    for turn in range(step * plan.rounds, (step + 1) * plan.rounds):
+        found.append(draw(model, ask(turn), plan, plan.samples, plan.seed * 1_000_003 + turn * 1_009))
+        if curriculum.enough([one.rewards for one in found], plan.prompts):
+            break
+    return joined(found)
+
+
+def joined(rounds: Sequence[Rollouts]) -> Rollouts:
+    """Rounds of draws as one."""
+    first, *others = rounds
+    if not others:
+        return first
+    rest = joined(others)
+    return Rollouts(
+        first.problems + rest.problems,
+        first.prompts + rest.prompts,
+        first.texts + rest.texts,
+        first.answers + rest.answers,
+        first.logprobs + rest.logprobs,
+        np.concatenate([first.ended, rest.ended]),
+        np.concatenate([first.rewards, rest.rewards]),
+    )
+
+
+def _done(folder: Path) -> list[dict[str, Any]]:
+    """The lines of the steps that were done before."""
     lines = folder / "steps.jsonl"
-    told = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
-    return [Signs(**line["signs"]) for line in told if "signs" in line]
+    return [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
 
 
 def _line(step: int, rollouts: Rollouts, taught: Sequence[Lesson], stats: Sequence[dict[str, float]]) -> dict[str, Any]:

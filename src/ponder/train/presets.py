@@ -43,10 +43,13 @@ def taught(law: Callable[[Floats], Floats]) -> Teach:
 
 
 def learn(name: str, model: Any, plan: Plan, folder: Path, told: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
-    """`grpo.learn` by the method called `name`, one of LAWS or `ppo`; raises InputError for another."""
+    """`grpo.learn` by the method called `name`, one of LAWS or `ppo`; raises InputError for another.
+
+    With `dapo`, up to four times the prompts are drawn to fill a step with groups that teach something.
+    """
     if name not in PRESETS:
         raise InputError(f"there is no preset `{name}`; the presets are {', '.join(PRESETS)}")
-    plan = replace(plan, objective=PRESETS[name])
+    plan = replace(plan, objective=PRESETS[name], rounds=4 if name == "dapo" else plan.rounds)
     if name == "ppo":
         ppo.learn(model, plan, folder, told)
     else:
