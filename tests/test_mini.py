@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,23 +95,29 @@ def test_one_sample_often_fails_and_many_hardly_ever(model: OpenVINO) -> None:
     assert sum(any(row) for row in values) >= 8
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("transformers", reason="transformers is not installed")
     from ponder.train import mini
 
-    def dies(seed: int, step: int, rows: int, width: int) -> object:
-        if step == 3:
-            raise KeyboardInterrupt
-        return batch(seed, step, rows, width)
+    recipe, dying = mini.Recipe(steps=4, rows=1, width=256, keep=2), False
 
-    recipe = mini.Recipe(steps=4, rows=1, width=256, keep=2)
-    whole = mini.train(recipe, tmp_path / "whole.pt").state_dict()
-    monkeypatch.setattr(mini, "batch", dies)
+    def loss(model: Any, step: int) -> Any:
+        if dying and step == 3:
+            raise KeyboardInterrupt
+        tokens, labels = map(torch.from_numpy, batch(recipe.seed, step, recipe.rows, recipe.width))
+        return model(input_ids=tokens, labels=labels).loss
+
+    def trained(checkpoint: Path) -> Any:
+        model = mini.fresh(recipe)
+        mini.train(model, loss, recipe, checkpoint)
+        return model.state_dict()
+
+    whole, dying = trained(tmp_path / "whole.pt"), True
     with pytest.raises(KeyboardInterrupt):
-        mini.train(recipe, tmp_path / "killed.pt")
-    monkeypatch.undo()
-    resumed = mini.train(recipe, tmp_path / "killed.pt").state_dict()
+        trained(tmp_path / "killed.pt")
+    dying = False
+    resumed = trained(tmp_path / "killed.pt")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 

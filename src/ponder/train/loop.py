@@ -82,12 +82,12 @@ def load(name: str) -> Any:
 
     Raises InputError for another kind, and for a file that is not there.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import LlamaForCausalLM
 
     weights = download(name) if name.startswith("builtin:") else Path(name)
     if not weights.is_file():
         raise InputError(f"there is no file `{name}`; name builtin:mini, or the .gguf that a run has written")
-    model = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    model = LlamaForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
     if model.config.vocab_size != VOCABULARY:
         raise InputError(
             f"`{name}` knows {model.config.vocab_size} tokens; only models of bytes ({VOCABULARY}) are trained here; "
