@@ -145,7 +145,7 @@ def test_the_command_trains_what_the_engine_can_read(tmp_path, capsys, monkeypat
     """`builtin:mini` first, then the file that came of it."""
     torch.set_num_threads(1)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # two threads wait for each other where the machine is busy
-    sizes = "--preset rloo --tasks countdown-3 --steps 1 --prompts 2 --samples 2 --json".split()
+    sizes = ["--preset", "rloo", "--tasks", "countdown-3", "--steps", "1", "--prompts", "2", "--samples", "2", "--json"]
     for name, start in (("first", "builtin:mini"), ("second", str(tmp_path / "first" / "policy.gguf"))):
         assert cli.main(["train", "grpo", start, str(tmp_path / name), *sizes]) == 0
         assert json.loads(capsys.readouterr().out)["model"] == str(tmp_path / name / "policy.gguf")
