@@ -100,7 +100,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     from ponder.train import mini
 
-    recipe, dying = mini.Recipe(steps=4, rows=1, width=256, keep=2), False
+    recipe, dying = mini.Recipe(steps=4, rows=1, width=256, keep=2, threads=1), False
 
     def loss(model: Any, step: int) -> Any:
         if dying and step == 3:
