@@ -1,4 +1,4 @@
-"""Train a process reward model of builtin size: `ponder train prm LABELS FOLDER`, which made `builtin:mini-prm`.
+"""Train a process reward model of builtin size: `ponder train prm LABELS FOLDER`.
 
 A process reward model that is a language model: behind each step stands a mark, ` +`, and what the model would have put there, ` +`
 or ` -`, is its judgement. The marks before are always ` +`, so that a chain is judged in one pass and a longer one goes on from it.
