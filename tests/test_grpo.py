@@ -10,37 +10,22 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
-transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
+pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
 from ponder import cli  # noqa: E402
 from ponder.errors import RewardHacked  # noqa: E402
 from ponder.tasks import get  # noqa: E402
-from ponder.train.data import BOS, EOS, PAD, VOCABULARY, encode  # noqa: E402
+from ponder.train.data import BOS, EOS, VOCABULARY, encode  # noqa: E402
 from ponder.train.decoder import decode  # noqa: E402
 from ponder.train.grpo import Lesson, Plan, chosen, draw, learn, lessons, rows, text  # noqa: E402
 from ponder.train.monitor import Watch  # noqa: E402
+from tiny import llama  # noqa: E402
 
 PROMPTS = [[BOS, *encode("compute 1+2\n")], [BOS, *encode("a longer question than that\n")], [BOS, *encode("x")]]
 
 
 def tiny(seed=0):
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    return transformers.LlamaForCausalLM(
-        transformers.LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            intermediate_size=48,
-            max_position_embeddings=128,
-            tie_word_embeddings=True,
-            pad_token_id=PAD,
-            bos_token_id=BOS,
-            eos_token_id=EOS,
-        )
-    )
+    return llama(seed, tie_word_embeddings=True)
 
 
 def digits(*, completions, **_):

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
-transformers = pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
+pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
 from ponder import cli  # noqa: E402
 from ponder.tasks import countdown, get  # noqa: E402
 from ponder.train import loop, prm  # noqa: E402
-from ponder.train.data import BOS, EOS, PAD, VOCABULARY, encode  # noqa: E402
+from ponder.train.data import BOS, encode  # noqa: E402
 from ponder.train.rollouts import Chain, Labelled  # noqa: E402
 from ponder.verifiers.prm import inline  # noqa: E402
+from tiny import llama  # noqa: E402
 
 ASKED = countdown.problem(get("countdown-4"), (3, 7, 8, 8), 24)
 CHAINS = (
@@ -26,22 +27,7 @@ CHAINS = (
 
 
 def tiny():
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    config = transformers.LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=128,
-        initializer_range=0.5,
-        pad_token_id=PAD,
-        bos_token_id=BOS,
-        eos_token_id=EOS,
-    )
-    return transformers.LlamaForCausalLM(config).eval()
+    return llama(initializer_range=0.5).eval()
 
 
 def test_a_tree_judges_each_step_as_the_verifier_would():

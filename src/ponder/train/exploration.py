@@ -83,14 +83,10 @@ def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Sho
 
 
 def answers(drawn: Rollouts, number: int) -> list[Answer]:
-    """The draws of problem `number`, each by its whole tries; one that was cut loses its last."""
+    """The draws of problem `number`, each by its whole tries; one that was cut loses its last, and what is not ASCII is no try."""
     problem, samples = drawn.problems[number], drawn.rewards.shape[1]
-    found = []
-    for row in range(number * samples, (number + 1) * samples):
-        one, text = tried(problem, drawn.answers[row]), drawn.texts[row]
-        texts = [text[begin:end] for begin, end in zip(one.begins, one.ends, strict=True)]
-        found.append(list(zip(texts, one.whole, strict=False)))
-    return found
+    found = [tried(problem, answer) for answer in drawn.answers[number * samples : (number + 1) * samples]]
+    return [[(text, verdict) for text, verdict in zip(one.texts, one.whole, strict=False) if text.isascii()] for one in found]
 
 
 def explored(model: Any, problems: Sequence[Problem], samples: int, teach: Teach, seed: int, plan: Plan) -> Iterator[list[Shown]]:

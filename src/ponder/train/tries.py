@@ -67,9 +67,10 @@ def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One answer by its tries: whether each is right, where it begins and ends, where the word is that decides what follows it (the
-    answer's end, if none is said), all in tokens, and whether the answer came to its own end."""
+    """One answer by its tries: their texts, whether each is right, where it begins and ends, where the word is that decides what
+    follows it (the answer's end, if none is said), all in tokens, and whether the answer came to its own end."""
 
+    texts: list[str]
     right: list[bool]
     begins: list[int]
     ends: list[int]
@@ -95,7 +96,7 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
         ends.append(len(body))
         decided += [len(body)] * ended
     texts = [body[begin:end] for begin, end in zip(begins, ends, strict=True)]
-    return Tried(right(problem, texts), begins, ends, decided, ended)
+    return Tried(texts, right(problem, texts), begins, ends, decided, ended)
 
 
 def credit(group: Sequence[Tried], lengths: Sequence[int], k: int, price: float = 0.0) -> list[Floats]:
