@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
 from ponder.tasks import arithmetic, countdown, get
 from ponder.train import exploration
-from ponder.train.exploration import curated, explore, hindsight, rejected, searched
+from ponder.train.exploration import EACH, curated, explore, hindsight, rejected, searched
 from ponder.train.grpo import Plan
 from ponder.train.sft import Shown, row
 from ponder.train.tries import tried
@@ -19,12 +19,17 @@ MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13
 LIE = "7+3=11 left 13 11\n13+11=23"
 
 
-def test_searches_end_where_a_try_is_right_and_lies_are_left_out():
+def test_searches_are_right_tries_behind_wrong_ones_and_lies_are_left_out():
     answers = [[(MISS, False)], [(MISS, False), (LIE, False)], [(HIT, True)], [(OTHER, False), (HIT, True)]]
-    found = searched(PROBLEM, answers)
-    assert [one.tries for one in found[:2]] == [(MISS, MISS, HIT), (OTHER, HIT)]
-    assert [one.tries for one in curated(PROBLEM, answers)] == [(MISS, HIT)]  # nothing twice
+    found = [one.tries for one in searched(PROBLEM, answers) if one.question == PROBLEM.question]
+    assert {one[-1] for one in found} == {HIT}
+    assert {text for one in found for text in one[:-1]} <= {MISS, OTHER}
+    assert any(len(one) > 2 for one in found)
+    assert len(found) == EACH
+    once = [one.tries for one in curated(PROBLEM, answers)]
+    assert once and all(len(one) == len({*one}) for one in once)  # nothing twice
     assert [one.tries for one in rejected(PROBLEM, answers)] == [(HIT,), (OTHER, HIT)]
+    assert curated(PROBLEM, answers[:2]) == []
 
 
 def test_hindsight_asks_for_what_was_reached():
@@ -37,13 +42,13 @@ def test_hindsight_asks_for_what_was_reached():
 
 def test_where_an_answer_cannot_be_checked_each_right_one_stands_alone():
     problem = arithmetic.problem(arithmetic.arithmetic_4, "12+7*3", "57")
-    assert [one.tries for one in searched(problem, [[("answer 5", False)], [("answer 57", True)]])] == [("answer 57",)]
+    assert [one.tries for one in searched(problem, [[("answer 5", False)], [("answer 57", True)]])] == [("answer 57",)] * EACH
 
 
 def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
     shown = Shown(PROBLEM.question, (MISS, HIT))
     (tokens, bare), (_, full) = row(shown, random.Random(0), errors=0.0), row(shown, random.Random(0), errors=1.0)
-    prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no\n")
+    prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no left 3 7 13\n")
     assert len(tokens) == len(bare) == shown.tokens
     assert {*full[:prompt]} == {0} == {*bare[: prompt + len(MISS)]}
     assert {*full[prompt : prompt + len(MISS)]} == {1}

@@ -5,7 +5,7 @@ import pytest
 
 from ponder.tasks import countdown
 from ponder.train.data import EOS, encode
-from ponder.train.tries import credit, goal, joined, right, searches, tried
+from ponder.train.tries import credit, goal, joined, right, tried
 
 PROBLEM = countdown.problem(countdown.countdown_4, (3, 7, 8, 8), 24)
 MISS = "8+8=16 left 3 7 16\n16+7=23 left 3 23\n23-3=20"
@@ -18,7 +18,7 @@ def answer(*texts, ended=True):
 
 def test_an_answer_of_tries_is_graded_by_its_last():
     text = joined(PROBLEM.question, [MISS, HIT])
-    assert text == f"{MISS}\n24-20=4 no\n{HIT}\n24-24=0 yes"
+    assert text == f"{MISS}\n24-20=4 no left 3 7 8 8\n{HIT}\n24-24=0 yes"
     assert right(PROBLEM, [text, joined(PROBLEM.question, [HIT, MISS])]) == [True, False]
     assert goal("compute left to right 12+7*3") is None
     assert joined("compute left to right 12+7", ["12+7=19\nanswer 19"]) == "12+7=19\nanswer 19"
@@ -35,10 +35,10 @@ def test_tries_are_read_where_they_stand(ended):
 
 
 def test_an_end_without_a_word_is_a_decision_and_a_cut_is_none():
-    plain, cut = tried(PROBLEM, answer(HIT)), tried(PROBLEM, answer(MISS, "24-20=4 no", HIT[:9], ended=False))
+    plain, cut = tried(PROBLEM, answer(HIT)), tried(PROBLEM, answer(MISS, "24-20=4 no left 3 7 8 8", HIT[:9], ended=False))
     assert (plain.right, plain.decided, plain.ended) == ([True], [len(HIT)], True)
     assert (cut.whole, len(cut.decided), cut.ended) == ([False], 1, False)
-    begun = tried(PROBLEM, answer(MISS, "24-20=4 no", ""))
+    begun = tried(PROBLEM, answer(MISS, "24-20=4 no left 3 7 8 8", ""))
     assert begun.whole == [False, False]
 
 
@@ -48,7 +48,7 @@ def test_credit_judges_tries_beside_tries_and_decisions_beside_the_other_choice(
     group = [tried(PROBLEM, answer(text)) for text in texts]
     gains = credit(group, [len(text) + 1 for text in texts], 1)
     miss, no = slice(0, len(MISS)), len(MISS) + len("\n24-20=4 ")
-    hit = slice(no + len("no\n"), no + len("no\n") + len(HIT))
+    hit = slice(no + 1, no + len("no left 3 7 8 8\n") + len(HIT))  # with what it copies to begin with
     assert set(gains[0][miss]) == {-1 / 3}
     assert set(gains[0][hit]) == {1.0}
     assert gains[0][no] == 1.0  # going on paid 1, stopping would have paid 0
@@ -73,9 +73,3 @@ def test_tokens_have_a_price():
     no = len(MISS) + len("\n24-20=4 ")
     assert gains[0][no] == pytest.approx(1 - 0.001 * (lengths[0] - no))
     assert gains[1][-1] == pytest.approx(-(1 - 0.001 * lengths[0]))
-
-
-def test_searches_are_cut_behind_what_is_right():
-    drawn = [("a", False), ("b", True), ("c", True), ("d", False), ("e", False), ("f", True), ("g", False)]
-    assert list(searches(drawn, True)) == [("a", "b"), ("c",), ("d", "e", "f")]
-    assert list(searches(drawn, False)) == [("b",), ("c",), ("f",)]

@@ -1,7 +1,7 @@
 """Answers to learn from, out of what a model draws and how it is graded: no demonstrations.
 
 A model that answers in one go does not know that it could begin anew, and reinforcement finds only what is sometimes drawn. So the
-explorer begins anew for it: the draws of a problem, one after another, are one long search, cut behind each try that is right.
+explorer begins anew for it: as draws of a problem are independent, a right one behind some wrong ones is a search as it could have gone.
 """
 
 import logging
@@ -16,15 +16,15 @@ import msgspec
 from ponder.tasks import countdown
 from ponder.train.grpo import Plan, Rollouts, draw
 from ponder.train.sft import Shown
-from ponder.train.tries import goal, right, searches, tried
+from ponder.train.tries import goal, right, tried
 from ponder.types import Problem
 
 log = logging.getLogger(__name__)
 BATCH = 128
 """Problems drawn together."""
 MOST = 6
-"""Wrong tries before the right one, in hindsight."""
-EACH = 3
+"""Wrong tries before the right one."""
+EACH = 4
 """Answers shown of one problem."""
 
 Answer = list[tuple[str, bool]]
@@ -33,16 +33,15 @@ Teach = Callable[[Problem, Sequence[Answer]], list[Shown]]
 
 
 def searched(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
-    """All tries in the order of the draws, as searches, the first few; and one in hindsight."""
+    """Right tries, each behind some of the wrong ones in any order; and one in hindsight."""
     tries = _tries(problem, answers)
-    shown = _shown(problem, tries)
     again = hindsight(problem, [text for text, correct in tries if not correct], random.Random(problem.question))
-    return shown if again is None else [*shown, again]
+    return [*_searches(problem, tries), *([] if again is None else [again])]
 
 
 def curated(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """Searches that try nothing twice."""
-    return _shown(problem, list(dict.fromkeys(_tries(problem, answers))))
+    return _searches(problem, list(dict.fromkeys(_tries(problem, answers))))
 
 
 def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
@@ -51,9 +50,16 @@ def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
     return [(text, correct) for answer in answers for text, correct in answer if correct or not text.endswith(told)]
 
 
-def _shown(problem: Problem, tries: Answer) -> list[Shown]:
-    found = searches(tries, goal(problem.question) is not None)
-    return [Shown(problem.question, chain) for chain, _ in zip(found, range(EACH), strict=False)]
+def _searches(problem: Problem, tries: Answer) -> list[Shown]:
+    """As many for each solved problem. A model that cannot know that it was wrong has no reason to begin anew: without a goal, right
+    tries stand alone."""
+    rng, good = random.Random(problem.question), [text for text, correct in tries if correct]
+    wrong = [text for text, correct in tries if not correct] if goal(problem.question) is not None else []
+    return [Shown(problem.question, (*_some(wrong, rng), rng.choice(good))) for _ in range(EACH) if good]
+
+
+def _some(wrong: Sequence[str], rng: random.Random) -> list[str]:
+    return rng.sample(wrong, rng.randint(0, min(MOST, len(wrong))))
 
 
 def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
@@ -63,23 +69,19 @@ def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
 
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:
-    """A search that missed its goal as one for what its last try reached (Andrychowicz et al. 2017): right, if that try kept the
-    rules and none before it reached the same.
-
-    Where it ends is random. None where nothing can be relabelled, or where what would be asked is no problem of the training split.
-    """
+    """A search that missed its goal as one for what one of its tries reached (Andrychowicz et al. 2017): right, if that try kept the
+    rules and none before it reached the same. None where that would be no problem of the training split."""
     puzzle = countdown.puzzle(problem.question)
     if puzzle is None or not tries:
         return None
-    size = rng.randint(1, len(tries))
-    reached = tries[size - 1].rpartition("=")[2]
+    last = rng.choice(tries)
+    reached = last.rpartition("=")[2]
     if not reached.isdecimal() or not 1 <= int(reached) <= countdown.LARGEST_TARGET:
         return None
     asked = countdown.problem(problem.task, puzzle[0], int(reached))
-    if countdown.split_of(puzzle[0], int(reached)) != "train" or right(asked, tries[size - 1 : size]) != [True]:
+    if countdown.split_of(puzzle[0], int(reached)) != "train" or right(asked, [last]) != [True]:
         return None
-    before = [text for text in tries[: size - 1] if text.rpartition("=")[2] != reached]
-    return Shown(asked.question, (*before[len(before) - min(len(before), rng.randint(0, MOST)) :], tries[size - 1]))
+    return Shown(asked.question, (*_some([text for text in tries if text.rpartition("=")[2] != reached], rng), last))
 
 
 def answers(drawn: Rollouts, number: int) -> list[Answer]:

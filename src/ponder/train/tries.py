@@ -1,12 +1,13 @@
 """Several tries in one answer: where they begin and end, what each is worth, and answers joined from tries made apart.
 
 A model of builtin size solves a problem in one go or not at all. It can begin anew within its answer: behind a try it tells the
-goal again, as far as it is away from what was reached, and then says `no` and tries again, or `yes` and ends.
+goal again, as far as it is away from what was reached, and then says `no`, what is left to begin with, and tries again; or `yes`
+and ends. Each try reads what it works with in the line before it, as each step does.
 
     countdown 3 7 8 8 to 24              8+8=16 left 3 7 16
                                          16+7=23 left 3 23
                                          23-3=20
-                                         24-20=4 no
+                                         24-20=4 no left 3 7 8 8
                                          8-7=1 left 3 8 1
                                          8*3=24 left 1 24
                                          24*1=24
@@ -14,7 +15,7 @@ goal again, as far as it is away from what was reached, and then says `no` and t
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,38 +27,28 @@ from ponder.train.rewards import accuracy
 from ponder.types import Problem
 
 Floats = NDArray[np.float64]
-_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no\n|yes$)")
+_ASKED = re.compile(r"([0-9 ]+) to ([0-9]+)$")
+_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no left [0-9 ]+\n|yes$)")
 
 
 def goal(question: str) -> str | None:
     """The number that ends a question: where there is one, a model can check its answer by what was asked."""
-    last = question.split()[-1]
-    return last if last.isdecimal() else None
+    asked = _ASKED.search(question)
+    return asked and asked[2]
 
 
 def verdict(question: str, text: str) -> str:
-    """What is said behind a try: how far it ended from the goal, and whether that is far. Subtraction is what the model can do;
-    that two numbers are equal it learnt slowly to see."""
-    told, reached = int(goal(question) or 0), text.rpartition("=")[2]
-    ended = int(reached) if reached.isdecimal() else 0
-    return f"{max(told, ended)}-{min(told, ended)}={abs(told - ended)} {'no' if told != ended else 'yes'}"
+    """What is said behind a try: how far it ended from the goal, and whether that is far; then all numbers again. Subtraction is what
+    the model can do; that two numbers are equal it learnt slowly to see."""
+    asked, reached = _ASKED.search(question), text.rpartition("=")[2]
+    told, ended = int(asked[2]) if asked else 0, int(reached) if reached.isdecimal() else 0
+    word = "yes" if asked is None or told == ended else f"no left{asked[1]}"
+    return f"{max(told, ended)}-{min(told, ended)}={abs(told - ended)} {word}"
 
 
 def joined(question: str, tries: Sequence[str]) -> str:
     """Tries as one answer, the last of them right. Where no goal can be told there are no verdicts, and only one try can stand."""
     return tries[-1] if goal(question) is None else "\n".join(f"{text}\n{verdict(question, text)}" for text in tries)
-
-
-def searches(tries: Sequence[tuple[str, bool]], again: bool) -> Iterator[tuple[str, ...]]:
-    """Tries made apart, in their order, cut behind each right one; what follows the last right one is left out.
-
-    Without `again`, each right one alone: where a model cannot know that it was wrong, it has no reason to begin anew.
-    """
-    begun: list[str] = []
-    for text, correct in tries:
-        if correct:
-            yield (*begun, text)
-        begun = [*begun, text] if again and not correct else []
 
 
 def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
@@ -116,7 +107,8 @@ def credit(group: Sequence[Tried], lengths: Sequence[int], k: int, price: float 
     for one, length, paid, net in zip(group, lengths, final, worth, strict=True):
         tokens, others = np.zeros(length), (worth.sum() - net) / max(len(group) - 1, 1)
         for place, (verdict, end, at) in enumerate(zip(one.whole, one.ends, one.decided, strict=False)):
-            tokens[one.begins[place] : end] = weight * (verdict - (verdicts.sum() - verdict) / max(len(verdicts) - 1, 1))
+            begin = one.decided[place - 1] + 1 if place else 0
+            tokens[begin:end] = weight * (verdict - (verdicts.sum() - verdict) / max(len(verdicts) - 1, 1))
             stopped = place == len(one.right) - 1 and one.ended
             tokens[at] = verdict - others if stopped else paid - price * (length - at) - verdict
         gains.append(tokens)
