@@ -27,7 +27,8 @@ def test_searches_are_right_tries_behind_wrong_ones_and_lies_are_left_out():
     assert any(len(one) > 2 for one in found)
     assert len(found) == EACH
     once = [one.tries for one in curated(PROBLEM, answers)]
-    assert once and all(len(one) == len({*one}) for one in once)  # nothing twice
+    assert once
+    assert all(len(one) == len({*one}) for one in once)  # nothing twice
     assert [one.tries for one in rejected(PROBLEM, answers)] == [(HIT,), (OTHER, HIT)]
     assert curated(PROBLEM, answers[:2]) == []
 

@@ -1,7 +1,8 @@
 """Answers to learn from, out of what a model draws and how it is graded: no demonstrations.
 
 A model that answers in one go does not know that it could begin anew, and reinforcement finds only what is sometimes drawn. So the
-explorer begins anew for it: as draws of a problem are independent, a right one behind some wrong ones is a search as it could have gone.
+explorer begins anew for it: draws of a problem are independent, so a right one behind some wrong ones is a search as it could have
+gone.
 """
 
 import logging
@@ -51,8 +52,8 @@ def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
 
 
 def _searches(problem: Problem, tries: Answer) -> list[Shown]:
-    """As many for each solved problem. A model that cannot know that it was wrong has no reason to begin anew: without a goal, right
-    tries stand alone."""
+    """As many for each solved problem. Without a goal, right tries stand alone: a model that cannot know that it was wrong has no
+    reason to begin anew."""
     rng, good = random.Random(problem.question), [text for text, correct in tries if correct]
     wrong = [text for text, correct in tries if not correct] if goal(problem.question) is not None else []
     return [Shown(problem.question, (*_some(wrong, rng), rng.choice(good))) for _ in range(EACH) if good]
@@ -69,8 +70,8 @@ def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
 
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:
-    """A search that missed its goal as one for what one of its tries reached (Andrychowicz et al. 2017): right, if that try kept the
-    rules and none before it reached the same. None where that would be no problem of the training split."""
+    """A search that missed its goal as one for what one of its tries reached (Andrychowicz et al. 2017): right, if that try kept
+    the rules and none before it reached the same. None where that would be no problem of the training split."""
     puzzle = countdown.puzzle(problem.question)
     if puzzle is None or not tries:
         return None

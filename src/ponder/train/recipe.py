@@ -42,7 +42,8 @@ import torch  # isort: skip - behind the loop, whose error names the extra
 log = logging.getLogger(__name__)
 
 LONGEST = 480
-"""Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; with the longest question, the context is full."""
+"""Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; with the longest question, the context is
+full."""
 COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
 TESTS = {"countdown": LONGEST, "arithmetic-16": None}
 """The held-out tasks that every stage is judged on, and the most tokens of an answer (None: the task's own)."""

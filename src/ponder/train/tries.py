@@ -38,8 +38,8 @@ def goal(question: str) -> str | None:
 
 
 def verdict(question: str, text: str) -> str:
-    """What is said behind a try: how far it ended from the goal, and whether that is far; then all numbers again. Subtraction is what
-    the model can do; that two numbers are equal it learnt slowly to see."""
+    """What is said behind a try: how far it ended from the goal, and whether that is far; then all numbers again. Subtraction is
+    what the model can do; that two numbers are equal it learnt slowly to see."""
     asked, reached = _ASKED.search(question), text.rpartition("=")[2]
     told, ended = int(asked[2]) if asked else 0, int(reached) if reached.isdecimal() else 0
     word = "yes" if asked is None or told == ended else f"no left{asked[1]}"
