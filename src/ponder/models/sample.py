@@ -84,11 +84,14 @@ def claim(model: Model, request: Request, count: int) -> list[int]:
     return list(range(claimed[key] - count, claimed[key]))
 
 
-async def sliding(calls: deque[Call[T]], width: Callable[[], int]) -> AsyncGenerator[asyncio.Task[T], None]:
+async def sliding(calls: deque[Call[T]], width: Callable[[], int]) -> AsyncGenerator[asyncio.Future[T], None]:
     """Calls as they finish, started in order, at most `width()` in flight, and topped up when the next one is asked for.
 
     What is removed from `calls` is not started. Closing the generator cancels what is in flight, and waits for its end.
     """
+    if len(calls) == 1:
+        yield await _alone(calls.popleft())
+        return
     running, finished = set[asyncio.Task[T]](), asyncio.Queue[asyncio.Task[T]]()
     try:
         while calls or running:
@@ -101,6 +104,16 @@ async def sliding(calls: deque[Call[T]], width: Callable[[], int]) -> AsyncGener
         for call in running:
             call.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _alone(call: Call[T]) -> asyncio.Future[T]:
+    """A call that nothing runs beside needs no task of its own."""
+    over: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    try:
+        over.set_result(await call())
+    except Exception as error:  # noqa: BLE001 - whoever reads the result gets it
+        over.set_exception(error)
+    return over
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from ponder.serve.ask import Ask
 from ponder.serve.compute import Plan, addressed
 from ponder.serve.errors import Refusal
 from ponder.serve.house import House
-from ponder.serve.run import Ended, Update, finished, running
+from ponder.serve.run import Ended, Update, running
 from ponder.serve.schema.chat import ChatRequest, CompletionRequest, StreamOptions
 from ponder.serve.schema.messages import Counted, MessageRequest
 from ponder.serve.schema.responses import ResponseRequest
@@ -31,7 +32,7 @@ async def chat_completion(request: Request, body: ChatRequest) -> Response:
     plan, updates = await started(house, client, asked, bool(body.stream))
     if body.stream:
         return Stream(chat.chunks(plan, updates, _counted(body.stream_options), asked.reasoning), house.settings.alive)
-    ended = await unless_gone(request.receive, finished(updates))
+    ended = await finished(request, updates)
     return at_once(chat.whole(plan, ended, asked.reasoning))
 
 
@@ -40,7 +41,7 @@ async def completion(request: Request, body: CompletionRequest) -> Response:
     plan, updates = await started(house, client, completions.ask(body), bool(body.stream))
     if body.stream:
         return Stream(completions.chunks(plan, updates, _counted(body.stream_options)), house.settings.alive)
-    return at_once(completions.whole(plan, await unless_gone(request.receive, finished(updates))))
+    return at_once(completions.whole(plan, await finished(request, updates)))
 
 
 async def response(request: Request, body: ResponseRequest) -> Response:
@@ -55,7 +56,7 @@ async def response(request: Request, body: ResponseRequest) -> Response:
 
     if body.stream:
         return Stream(unfolding.events(plan, body, updates, keep), house.settings.alive)
-    ended = await unless_gone(request.receive, finished(updates))
+    ended = await finished(request, updates)
     over = responses.whole(plan, body, ended)
     await keep(over, ended)
     return at_once(over)
@@ -81,7 +82,7 @@ async def message(request: Request, body: MessageRequest) -> Response:
     plan, updates = await started(house, client, messages.ask(body), bool(body.stream))
     if body.stream:
         return Stream(messages.events(plan, body, updates), house.settings.alive)
-    return at_once(messages.whole(plan, body, await unless_gone(request.receive, finished(updates))))
+    return at_once(messages.whole(plan, body, await finished(request, updates)))
 
 
 async def counted_tokens(request: Request, body: Counted) -> Response:
@@ -116,6 +117,15 @@ async def started(house: House, client: Client, ask: Ask, streams: bool) -> tupl
     updates = running(plan, house, client, await house.seams.admit(client, plan), streams)
     await anext(updates)  # from here on its end settles the account, even if nobody ever asks for more
     return plan, updates
+
+
+async def finished(request: Request, updates: AsyncGenerator[Update, None]) -> Ended:
+    """The end alone, for answers that are sent whole. Raises `ClientGone` when the client is gone first."""
+    async with unless_gone(request.receive), aclosing(updates) as running:
+        async for update in running:
+            if isinstance(update, Ended):
+                return update
+    raise AssertionError("a run ends with `Ended` or an error")
 
 
 async def _before(house: House, client: Client, body: ResponseRequest) -> tuple[Message, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import ponder
 from ponder import budget as budgets
@@ -82,96 +83,103 @@ Update = Told | Said | Ended
 
 @dataclass(slots=True)
 class _Heard:
-    """What has happened so far: a trace for each solve, all their events, what was said of each answer, and the story."""
+    """What has happened so far: a trace for each solve, all their events, what was said of each answer, the story, the answers.
 
-    aloud: bool = True
+    `updates` waits for whoever hears it as it happens; None where nobody does.
+    """
+
+    plan: Plan
+    house: House
+    client: Client
+    tell: Story
+    updates: asyncio.Queue[Update | None] | None
     traces: list[Trace] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     said: dict[int, list[Chunk]] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+
+    def hear(self, choice: int, event: Event) -> None:
+        """An event of the solve for that answer."""
+        if event.kind != "spoken":
+            self.events.append(event)
+            self.house.seams.watch(self.client, self.plan, event, choice)
+            self.narrate(self.tell(event))
+            return
+        choice = event.data["index"] if self.plan.strategy is several else choice
+        self.house.seams.watch(self.client, self.plan, event, choice)
+        self.said.setdefault(choice, []).append(event.data["chunk"])
+        self.say(Said(choice, event.data["chunk"]))
+
+    def narrate(self, sentence: str) -> None:
+        """The story goes on, if there is something to tell."""
+        if sentence:
+            self.story.append(sentence)
+            self.say(Told(sentence))
+
+    def say(self, update: Update) -> None:
+        if self.updates is not None:
+            self.updates.put_nowait(update)
 
 
 async def running(
     plan: Plan, house: House, client: Client, admission: Admission, aloud: bool = True
 ) -> AsyncGenerator[Update, None]:
-    """What happens, as it happens; the last is `Ended`. Closing the generator cancels every draw in flight.
+    """What happens, as it happens and if it is told `aloud`; the last is `Ended`. Closing the generator cancels all draws in flight.
 
     The first update says nothing and comes before anything is done: once it has been asked for, whatever the end, the bill is
     settled and the trace kept before it is over. Raises what `ponder.solve` does.
     """
-    heard, began = _Heard(aloud), time.monotonic()
-    replies: list[Reply] = []
+    heard, began = _Heard(plan, house, client, Story(plan), asyncio.Queue() if aloud else None), time.monotonic()
     total: Bill | None = None
 
-    def told(sentence: str) -> list[Told]:
-        heard.story += [sentence] if sentence else []
-        return [Told(sentence)] if sentence else []
-
     def owed() -> Bill:
-        return bill(heard.events, time.monotonic() - began, [one.sample for one in replies])
+        return bill(heard.events, time.monotonic() - began, [one.sample for one in heard.replies])
 
     leave = house.door.enter()
     try:
         yield Told("")
         await house.door.turn()
-        tell = Story(plan)
-        async with admission as meter, aclosing(_events(plan, house, client, heard, replies, meter)) as events:
-            async for choice, event in events:
-                if event.kind == "spoken":
-                    heard.said.setdefault(choice, []).append(event.data["chunk"])
-                    yield Said(choice, event.data["chunk"])
-                    continue
-                for update in told(tell(event)):
-                    yield update
-        for update in told(tell.end()):
-            yield update
-        for number, reply in enumerate(replies):
-            if reply.refusal:
-                yield Said(number, Chunk(), reply.refusal)
-                continue
-            for chunk in _rest(reply.sample, heard.said.get(number, [])):
-                yield Said(number, chunk)
+        async with admission as meter:
+            if heard.updates is None:
+                await _answered(heard, meter)
+            else:
+                async with aclosing(_meanwhile(_answered(heard, meter), heard.updates)) as updates:
+                    async for update in updates:
+                        yield update
         total = owed()
-        yield Ended(tuple(replies), total, "".join(heard.story))
+        yield Ended(tuple(heard.replies), total, "".join(heard.story))
     finally:
         leave()
         await house.settled(client, plan, total or owed(), heard.traces)
 
 
-async def finished(updates: AsyncGenerator[Update, None]) -> Ended:
-    """The end alone, for answers that are sent whole."""
-    async with aclosing(updates) as running:
-        async for update in running:
-            if isinstance(update, Ended):
-                return update
-    raise AssertionError("a run ends with `Ended` or an error")
-
-
-async def _events(
-    plan: Plan, house: House, client: Client, heard: _Heard, replies: list[Reply], meter: Meter | None
-) -> AsyncGenerator[tuple[int, Event], None]:
-    """The events of all the solves, each with the number of its answer; at the end `replies` are filled."""
-    queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue()
-
-    def hear(choice: int, event: Event) -> None:
-        if event.kind == "spoken":
-            choice = event.data["index"] if plan.strategy is several else choice
-        else:
-            heard.events.append(event)
-        house.seams.watch(client, plan, event, choice)
-        queue.put_nowait((choice, event))
-
-    seeds = [Trace(plan.seed).branch(number).seed for number in range(plan.solves)]
-    heard.traces += [Trace(seed, partial(hear, number), heard.aloud) for number, seed in enumerate(seeds)]
-    solving = asyncio.ensure_future(_replies(plan, heard.traces, house.door, meter))
-    solving.add_done_callback(lambda _: queue.put_nowait(None))
+async def _meanwhile(work: Coroutine[Any, Any, None], updates: asyncio.Queue[Update | None]) -> AsyncGenerator[Update, None]:
+    """What `work` puts among the updates while it is done; closed, it is cancelled."""
+    working = asyncio.ensure_future(work)
+    working.add_done_callback(lambda _: updates.put_nowait(None))
     try:
-        while (one := await queue.get()) is not None:
+        while (one := await updates.get()) is not None:
             yield one
-        replies += await solving
+        await working
     finally:
-        solving.cancel()
-        await asyncio.gather(solving, return_exceptions=True)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+async def _answered(heard: _Heard, meter: Meter | None) -> None:
+    """All the solves, to the last word of what is said of them."""
+    plan = heard.plan
+    seeds = [Trace(plan.seed).branch(number).seed for number in range(plan.solves)]
+    heard.traces += [Trace(seed, partial(heard.hear, number), heard.updates is not None) for number, seed in enumerate(seeds)]
+    heard.replies += await _replies(plan, heard.traces, heard.house.door, meter)
+    heard.narrate(heard.tell.end())
+    for number, reply in enumerate(heard.replies if heard.updates is not None else ()):
+        if reply.refusal:
+            heard.say(Said(number, Chunk(), reply.refusal))
+            continue
+        for chunk in _rest(reply.sample, heard.said.get(number, [])):
+            heard.say(Said(number, chunk))
 
 
 async def _replies(plan: Plan, traces: list[Trace], door: Door, meter: Meter | None) -> list[Reply]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing, suppress
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-
-T = TypeVar("T")
 
 ALIVE = b": alive\n\n"
 _HEADERS = (
@@ -46,19 +44,15 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        beside = [asyncio.ensure_future(gone(receive)), asyncio.ensure_future(self._keep_alive(send))]
+        alive = asyncio.ensure_future(self._keep_alive(send))
         try:
-            async with asyncio.timeout(None) as stay:
-                beside[0].add_done_callback(lambda _: _end(stay))
+            async with unless_gone(receive):
                 await self._pump(send)
-        except TimeoutError:
-            if not stay.expired():
-                raise
+        except ClientGone:
             return
         finally:
-            for one in beside:
-                one.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            alive.cancel()
+            await asyncio.gather(alive, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
@@ -93,16 +87,17 @@ class ClientGone(Exception):
     """The client has closed the connection: there is nobody to answer."""
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives; cancelled, and `ClientGone` raised, when the client is gone first."""
-    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(receive))
+@asynccontextmanager
+async def unless_gone(receive: Receive) -> AsyncIterator[None]:
+    """What is done inside is cancelled, and `ClientGone` raised, when the client is gone first."""
+    leaving = asyncio.ensure_future(gone(receive))
     try:
-        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(None) as stay:
+            leaving.add_done_callback(lambda _: _end(stay))
+            yield
+    except TimeoutError:
+        if not stay.expired():
+            raise
+        raise ClientGone from None
     finally:
         leaving.cancel()
-        if not doing.done():
-            doing.cancel()
-        await asyncio.gather(doing, leaving, return_exceptions=True)
-    if doing.cancelled():
-        raise ClientGone
-    return doing.result()
