@@ -125,7 +125,7 @@ class _Heard:
 async def running(
     plan: Plan, house: House, client: Client, admission: Admission, aloud: bool = True
 ) -> AsyncGenerator[Update, None]:
-    """What happens, as it happens and if it is told `aloud`; the last is `Ended`. Closing the generator cancels all draws in flight.
+    """What happens, as it happens if it is told `aloud`; the last is `Ended`. Closing the generator cancels all draws in flight.
 
     The first update says nothing and comes before anything is done: once it has been asked for, whatever the end, the bill is
     settled and the trace kept before it is over. Raises what `ponder.solve` does.
