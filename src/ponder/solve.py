@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from ponder import budget as budgets
 from ponder import separator, tasks, trace, verifiers
@@ -56,7 +58,7 @@ async def solve(
     async with verifiers.opened(verifier, problem.task) as judge, opened(model or problem.task.model) as engine:
         record.record(
             "started", problem=problem.id, question=problem.question, model=engine.name, strategy=chosen.name,
-            parameters=settings | parameters, verifier=judge.name if judge else None, budget=asdict(limits),
+            parameters=settings | parameters, verifier=judge.name if judge else None, budget=msgspec.to_builtins(limits),
         )  # fmt: skip
         began = time.monotonic()
         with budgets.spending(limits), trace.tracing(record), stores.keeping(store), trace.speaking(chosen.certain):
@@ -105,14 +107,9 @@ def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
 
 def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None, step: str | None) -> Problem:
     """The problem with its task's sampling settings overridden."""
-    task = problem.task
-    if temperature is not None:
-        task = replace(task, temperature=temperature)
-    if max_tokens is not None:
-        task = replace(task, max_tokens=max_tokens)
-    if step is not None:
-        task = replace(task, step=separator.read(step))
-    return replace(problem, task=task)
+    given = {"temperature": temperature, "max_tokens": max_tokens, "step": None if step is None else separator.read(step)}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(problem, task=replace(problem.task, **changed)) if changed else problem
 
 
 def _seen(problem: Problem, reads: Reads) -> Problem:

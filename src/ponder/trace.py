@@ -65,8 +65,7 @@ class Trace:
 
         So is its seed, except that of branch 0, which draws what this one would.
         """
-        seed = int.from_bytes(sha256(f"{self.seed}:{index}".encode()).digest()[:4], "big") >> 1 if index else self.seed
-        branch = Trace(seed, self._listener, self.hears)
+        branch = Trace(seed(self.seed, index), self._listener, self.hears)
         branch.events, branch.root, branch._began = self.events, self.root, self._began
         return branch
 
@@ -84,6 +83,11 @@ class Trace:
         trace = cls(stored.seed)
         trace.events = stored.events
         return trace
+
+
+def seed(root: int, index: int) -> int:
+    """The seed of branch `index` of a trace with the seed `root`, 31 bits: a hash of both, or for branch 0 the trace's own."""
+    return int.from_bytes(sha256(f"{root}:{index}".encode()).digest()[:4], "big") >> 1 if index else root
 
 
 class _Line(msgspec.Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ _SAME = {
 _WORDS = r"-(instruct|chat|hf|it|base|fp8|awq|gptq|int8|int4|preview|turbo|versatile|instant|v0\.[123])(?=-|$)"
 
 
+@lru_cache(256)
 def find(name: str) -> Architecture | None:
     """The architecture of a model by its usual name, such as `meta-llama/Llama-3.1-8B-Instruct`; None for one not in the table."""
     plain = name.lower().rpartition("/")[2].removeprefix("meta-").replace(":", "-")

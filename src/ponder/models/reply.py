@@ -223,5 +223,5 @@ def _sound(values: Sequence[float], who: str) -> tuple[float, ...]:
 
 def prompt_logprobs(choice: wire.Choice, payload: wire.Payload) -> tuple[float | None, ...]:
     """vLLM's: None for the first token, then a map that begins with the prompt's own token."""
-    sent = choice.prompt_logprobs or payload.prompt_logprobs or ()
-    return tuple(next(iter(token.values())).logprob if token else None for token in sent)
+    sent = choice.prompt_logprobs or payload.prompt_logprobs
+    return tuple(next(iter(token.values())).logprob if token else None for token in sent) if sent else ()

@@ -6,10 +6,12 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from ponder import budget, store, trace
 from ponder.budget import Charge
@@ -258,7 +260,7 @@ def _record(model: Model, sample: Sample, role: str, parent: int | None, **more:
         reasoning=sample.reasoning,
         finish_reason=sample.finish_reason,
         error=sample.error,
-        usage=asdict(sample.usage),
+        usage=msgspec.to_builtins(sample.usage),
         usage_source=sample.usage_source,
         usd=model.price.usd(sample.usage) if model.price else None,
         flops=flops.of_draw(model, sample.usage),

@@ -51,7 +51,9 @@ class Piece(msgspec.Struct):
     @property
     def calls(self) -> tuple[tuple[int, Call], ...]:
         """The pieces of calls with their numbers, which whole answers leave out."""
-        pieces = enumerate(self.tool_calls or ())
+        if not self.tool_calls:
+            return ()
+        pieces = enumerate(self.tool_calls)
         return tuple((place if one.index is None else one.index, _called(one)) for place, one in pieces)
 
 

@@ -7,7 +7,7 @@ many requests run at once. (Processes that share a ledger learn of each other's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -23,16 +23,15 @@ from ponder.types import Usage
 class Window(Meter):
     """A key's limit, in this process."""
 
-    def __init__(self, limit: Limit, ledger: Ledger, key: Key, parent: Meter | None) -> None:
+    def __init__(self, limit: Limit, ledger: Ledger, parent: Meter | None) -> None:
         whole = {"tokens": max(1, int(limit.amount))} if limit.kind == "tokens" else {"usd": limit.amount}
         super().__init__(Budget(**whole), parent)
-        self.limit, self.ledger, self.key = limit, ledger, key
-        self.read()
+        self.limit, self.ledger = limit, ledger
 
-    def read(self) -> None:
+    def read(self, standings: Iterable[Standing]) -> None:
         """What is spent is what the ledger says, in the period that it is now."""
-        used = self.ledger.used(self.key, self.limit.seconds)
-        self.spent = Charge(tokens=used.tokens) if self.limit.kind == "tokens" else Charge(usd=used.usd)
+        used = next(one.used for one in standings if one.limit == self.limit)
+        self.spent = Charge(tokens=int(used)) if self.limit.kind == "tokens" else Charge(usd=used)
 
     def exhausted(self, limit: str, allowed: float, spent: float, needed: float) -> LimitReached:
         return LimitReached(limit, allowed, spent, needed, self.limit.reset(self.ledger.clock()))
@@ -40,11 +39,12 @@ class Window(Meter):
 
 @dataclass
 class Account:
-    """One request of `key`; `windows` are the innermost first."""
+    """One request of `key`, whose limits stand as `standings` say; `windows` are the innermost first."""
 
     request: str
     key: Key
     ledger: Ledger
+    standings: list[Standing] = field(default_factory=list)
     windows: tuple[Window, ...] = ()
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -55,8 +55,9 @@ class Account:
     def journal(self, number: int, usage: Usage, usd: float | None) -> None:
         """That draw has used so much until now."""
         self.ledger.journal(self.request, self.key, number, usage, usd)
+        self.standings = self.ledger.standings(self.key)
         for meter in self.windows:
-            meter.read()
+            meter.read(self.standings)
 
     @property
     def meter(self) -> Meter | None:
@@ -70,12 +71,9 @@ class Account:
         """Return when what was entered so far is safe."""
         await self.ledger.kept()
 
-    def standings(self) -> list[Standing]:
-        return self.ledger.standings(self.key)
-
     def headers(self) -> Mapping[str, str]:
         """The rate-limit headers of an answer that begins now."""
-        return limits.headers(self.standings(), self.ledger.clock())
+        return limits.headers(self.standings, self.ledger.clock())
 
 
 class Accounts:
@@ -87,8 +85,11 @@ class Accounts:
 
     def admit(self, request: str, key: Key) -> Account:
         """Open the account of a request, which is to be settled. Raises LimitReached."""
-        self.ledger.admit(request, key)
-        return Account(request, key, self.ledger, self._shared(key))
+        standings = self.ledger.admit(request, key)
+        windows = self._shared(key)
+        for meter in windows:
+            meter.read(standings)
+        return Account(request, key, self.ledger, standings, windows)
 
     def _shared(self, key: Key) -> tuple[Window, ...]:
         if key not in self._windows:
@@ -96,9 +97,7 @@ class Accounts:
             made: list[Window] = []
             for limit in key.limits:
                 if limit.kind != "requests":
-                    parent = Window(limit, self.ledger, key, parent)
+                    parent = Window(limit, self.ledger, parent)
                     made.append(parent)
             self._windows[key] = tuple(reversed(made))
-        for meter in self._windows[key]:
-            meter.read()
         return self._windows[key]

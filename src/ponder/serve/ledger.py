@@ -68,17 +68,20 @@ class Ledger:
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot open the ledger `{self.path}`: {error}; choose another place with --ledger") from error
 
-    def admit(self, request: str, key: Key) -> None:
-        """Count one request of `key`. Raises LimitReached where a limit leaves nothing, StoreError for an id used before."""
+    def admit(self, request: str, key: Key) -> list[Standing]:
+        """Count one request of `key`, and say how its limits stand with it. Raises LimitReached where one leaves nothing,
+        StoreError for an id used before."""
         with self._writing():
             now = self.clock()
-            for standing in self.standings(key):
+            before = self.standings(key)
+            for standing in before:
                 if standing.left < (1 if standing.limit.kind == "requests" else 1e-12):
                     limit = standing.limit
                     raise LimitReached(limit.kind, limit.amount, standing.used, 0, limit.reset(now))
             row = (request, key.id, now, os.getpid())
             self.db.execute("INSERT INTO request (id, key, began, process, state) VALUES (?, ?, ?, ?, 'open')", row)
             self._spend(key, Used(requests=1), now)
+        return [Standing(one.limit, one.used + (one.limit.kind == "requests")) for one in before]
 
     def journal(self, request: str, key: Key, number: int, usage: Usage, usd: float | None) -> None:
         """Draw `number` of a request has used so much until now; `usd` is None where the price is unknown."""

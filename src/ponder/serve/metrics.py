@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -23,45 +24,48 @@ _PATHS = tuple(f"/v1/{one}" for one in ("chat/completions", "completions", "resp
 
 
 class Metrics:
-    """The counters of one server."""
+    """The counters of one server: functions from labels to what counts, which takes longer to look up than to add to."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter("ponder_requests", "HTTP requests", ["path", "status"], registry=self.registry)
-        self._seconds = Histogram(
-            "ponder_request_duration_seconds", "Until the last byte", ["path"], buckets=_SECONDS, registry=self.registry
-        )
-        self._first = Histogram(
-            "ponder_time_to_first_byte_seconds", "Until the body begins", ["path"], buckets=_SECONDS, registry=self.registry
-        )
-        self._tokens = Counter("ponder_tokens", "Tokens of all calls", ["model", "role", "kind"], registry=self.registry)
-        self._calls = Counter("ponder_calls", "Calls of models", ["model", "role", "outcome"], registry=self.registry)
-        self._usd = Counter("ponder_usd", "Dollars, where the price is known", ["model", "role"], registry=self.registry)
-        self._refused = Counter("ponder_budget_exhausted", "Draws that a limit has refused", ["limit"], registry=self.registry)
-        self._samples = Histogram("ponder_samples_per_request", "Draws", ["strategy"], buckets=_SAMPLES, registry=self.registry)
+
+        def counter(name: str, about: str, *labels: str) -> Callable[..., Counter]:
+            return cache(Counter(f"ponder_{name}", about, labels, registry=self.registry).labels)
+
+        def histogram(name: str, about: str, label: str, buckets: tuple[float, ...]) -> Callable[..., Histogram]:
+            return cache(Histogram(f"ponder_{name}", about, [label], buckets=buckets, registry=self.registry).labels)
+
+        self._requests = counter("requests", "HTTP requests", "path", "status")
+        self._seconds = histogram("request_duration_seconds", "Until the last byte", "path", _SECONDS)
+        self._first = histogram("time_to_first_byte_seconds", "Until the body begins", "path", _SECONDS)
+        self._tokens = counter("tokens", "Tokens of all calls", "model", "role", "kind")
+        self._calls = counter("calls", "Calls of models", "model", "role", "outcome")
+        self._usd = counter("usd", "Dollars, where the price is known", "model", "role")
+        self._refused = counter("budget_exhausted", "Draws that a limit has refused", "limit")
+        self._samples = histogram("samples_per_request", "Draws", "strategy", _SAMPLES)
 
     def ended(self, visit: Visit) -> None:
         path = next((one for one in _PATHS if visit.path.startswith(one)), "other")
-        self._requests.labels(path, str(visit.status)).inc()
-        self._seconds.labels(path).observe(visit.seconds)
+        self._requests(path, str(visit.status)).inc()
+        self._seconds(path).observe(visit.seconds)
         if visit.first is not None:
-            self._first.labels(path).observe(visit.first - visit.began)
+            self._first(path).observe(visit.first - visit.began)
 
     def watch(self, plan: Plan, event: Event) -> None:
         """Count an event of a solve."""
         if event.kind == "refused":
-            self._refused.labels(event.data["limit"]).inc()
+            self._refused(event.data["limit"]).inc()
         elif event.kind == "drawn":
             served, role, used = plan.model.name, event.data["role"], Usage(**event.data["usage"])
             outcome = "error" if event.data["error"] else event.data["finish_reason"]
-            self._calls.labels(served, role, outcome).inc(used.calls)
+            self._calls(served, role, outcome).inc(used.calls)
             for kind in ("prompt", "cached", "completion"):
-                self._tokens.labels(served, role, kind).inc(getattr(used, kind))
+                self._tokens(served, role, kind).inc(getattr(used, kind))
             if event.data["usd"] is not None and role != "replayed":
-                self._usd.labels(served, role).inc(event.data["usd"])
+                self._usd(served, role).inc(event.data["usd"])
 
     def settled(self, plan: Plan, samples: int) -> None:
-        self._samples.labels(plan.strategy.name).observe(samples)
+        self._samples(plan.strategy.name).observe(samples)
 
     def page(self, house: House) -> bytes:
         """The exposition, with the state of this moment."""

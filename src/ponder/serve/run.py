@@ -13,6 +13,7 @@ from typing import Any
 
 import ponder
 from ponder import budget as budgets
+from ponder import trace
 from ponder.budget import Meter
 from ponder.errors import AbilityMissing, BudgetExhausted, ModelError, PonderError
 from ponder.models.sample import together
@@ -170,8 +171,8 @@ async def _meanwhile(work: Coroutine[Any, Any, None], updates: asyncio.Queue[Upd
 async def _answered(heard: _Heard, meter: Meter | None) -> None:
     """All the solves, to the last word of what is said of them."""
     plan = heard.plan
-    seeds = [Trace(plan.seed).branch(number).seed for number in range(plan.solves)]
-    heard.traces += [Trace(seed, partial(heard.hear, number), heard.updates is not None) for number, seed in enumerate(seeds)]
+    for number in range(plan.solves):
+        heard.traces.append(Trace(trace.seed(plan.seed, number), partial(heard.hear, number), heard.updates is not None))
     heard.replies += await _replies(plan, heard.traces, heard.house.door, meter)
     heard.narrate(heard.tell.end())
     for number, reply in enumerate(heard.replies if heard.updates is not None else ()):
@@ -185,7 +186,7 @@ async def _answered(heard: _Heard, meter: Meter | None) -> None:
 async def _replies(plan: Plan, traces: list[Trace], door: Door, meter: Meter | None) -> list[Reply]:
     """One solve an answer, all at once and under one budget; plain draws are made in one solve, and by `n` where the model can."""
     with budgets.under(meter) if meter else nullcontext(), budgets.spending(plan.budget):
-        solved = await together([_solve(plan, trace, door) for trace in traces])
+        solved = await together([_solve(plan, record, door) for record in traces])
     if plan.strategy is several:
         [(every, limit)] = solved
         return [Reply(one.sample, replace(every, answer=one.answer, text=_text(one)), limit=limit) for one in every.candidates]
@@ -280,7 +281,9 @@ def _chosen(solved: Answer) -> Sample:
     """The sample of the candidate that was chosen, with the answer's whole text."""
     same = (one for one in solved.candidates if (_text(one), one.answer) == (solved.text, solved.answer))
     found = next(same, None) or next((one for one in solved.candidates if _text(one) == solved.text), None)
-    return replace(found.sample, text=solved.text, prefix="") if found else Sample(solved.text)
+    if found is None:
+        return Sample(solved.text)
+    return replace(found.sample, text=solved.text, prefix="") if found.sample.prefix else found.sample
 
 
 def _text(one: Candidate) -> str:

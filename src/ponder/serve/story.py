@@ -29,7 +29,7 @@ class Story:
             return self._began(event)
         if event.kind == "planned":
             return f"{_named(event.data['strategy'], event.data['parameters'])} is chosen.\n"
-        if event.kind == "drawn":
+        if event.kind == "drawn" and not self._plan.strategy.certain:
             self._draw(event)
             return self._so_far()
         if event.kind == "escalated":
@@ -66,7 +66,7 @@ class Story:
         now = time.monotonic()
         leading = self._votes.most_common(1)
         led = leading[0][0] if leading else ""
-        if self._plan.strategy.certain or (not done and now - self._told < PAUSE and led == self._led):
+        if not done and now - self._told < PAUSE and led == self._led:
             return ""
         self._told, self._led = now, led
         agree = f", {leading[0][1]} agree on {' '.join(self._answers[led].split())[:60]}" if leading else ""

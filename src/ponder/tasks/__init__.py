@@ -59,8 +59,10 @@ def get(name: str) -> Task:
 
 def recognise(text: str) -> Problem | None:
     """The user's words as a problem of the first task, by name, that recognises them; None if none does."""
-    found = (task.recognise(text) for task in tasks.all().values())
-    return next((problem for problem in found if problem is not None), None)
+    for task in tasks.all().values():
+        if (found := task.recognise(text)) is not None:
+            return found
+    return None
 
 
 def problem(question: str) -> Problem:
