@@ -42,34 +42,44 @@ def test_an_end_without_a_word_is_a_decision_and_a_cut_is_none():
     assert begun.whole == [False, False]
 
 
-def test_credit_judges_tries_beside_tries_and_decisions_beside_the_other_choice():
-    """Four tries, one right: q of the others is 0 for the right one and 1/3 for a wrong one; weight 1 for k = 1."""
+def test_credit_judges_steps_beside_tries_that_began_alike_and_decisions_beside_the_other_choice():
+    """Four tries, one right: the others' mean is 1/3 for a miss and 0 for the right one; three begin alike, and a step's baseline
+    is the mean of those with the one before: 1/3, then (0 + 0 + 1/3) / 3, and so on."""
     texts = [joined(PROBLEM.question, [MISS, HIT]), MISS, MISS]
-    group = [tried(PROBLEM, answer(text)) for text in texts]
-    gains = credit(group, [len(text) + 1 for text in texts], 1)
-    miss, no = slice(0, len(MISS)), len(MISS) + len("\n24-20=4 ")
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts])
+    first, no = len("8+8=16 left 3 7 16\n"), len(MISS) + len("\n24-20=4 ")
+    second = first + len("16+7=23 left 3 23\n")
     hit = slice(no + 1, no + len("no left 3 7 8 8\n") + len(HIT))  # with what it copies to begin with
-    assert set(gains[0][miss]) == {-1 / 3}
+    assert set(gains[0][:first]) == {-1 / 3}
+    assert gains[0][first:second] == pytest.approx(-1 / 9)
+    assert gains[0][second : len(MISS)] == pytest.approx(-1 / 27)
     assert set(gains[0][hit]) == {1.0}
     assert gains[0][no] == 1.0  # going on paid 1, stopping would have paid 0
     assert gains[0][hit.stop + len("\n24-24=0 ")] == 1.0  # `yes`: 1, less the mean of the others, 0
     assert gains[1][-1] == -0.5  # an end at a wrong try: 0, less what the others got, (1 + 0) / 2
     assert not gains[0][len(MISS) : no].any()  # telling the goal is no decision
-    weighted = credit(group, [len(text) + 1 for text in texts], 2)
-    assert weighted[0][hit][0] == pytest.approx(2 / 3)  # C(n-1-c, 1) / C(n-1, 1) with n = 4, c = 1
-    assert weighted[0][no] == 1.0
+
+
+def test_a_miss_is_worth_what_going_on_is_and_a_false_end_nothing():
+    """Another answer is right, so to go on is worth 1/2: the tries' values are 1/2, 1; 1; 0."""
+    lie = "8+8=16 left 3 7 16\n16+7=23 left 3 23\n23-3=24"
+    texts = [joined(PROBLEM.question, [MISS, HIT]), HIT, lie]
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts])
+    assert gains[0][0] == pytest.approx(1 / 2 - 2 / 3)  # beside 1, 1 and 0
+    assert gains[2][0] == pytest.approx(0 - 5 / 6)  # beside 1/2, 1 and 1
+    assert gains[0][len(MISS) - 1] > 0 > gains[2][len(lie) - 1]  # of two tries that differ in the last step alone
 
 
 def test_going_on_behind_a_right_try_costs_what_it_lost():
     texts = [joined(PROBLEM.question, [HIT, MISS]), HIT]
-    gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts], 1)
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], [len(text) + 1 for text in texts])
     assert gains[0][len(HIT) + len("\n24-20=4 ")] == -1.0
 
 
 def test_tokens_have_a_price():
     texts = [joined(PROBLEM.question, [MISS, HIT]), MISS]
     lengths = [len(text) + 1 for text in texts]
-    gains = credit([tried(PROBLEM, answer(text)) for text in texts], lengths, 1, price=0.001)
+    gains = credit([tried(PROBLEM, answer(text)) for text in texts], lengths, price=0.001)
     no = len(MISS) + len("\n24-20=4 ")
     assert gains[0][no] == pytest.approx(1 - 0.001 * (lengths[0] - no))
     assert gains[1][-1] == pytest.approx(-(1 - 0.001 * lengths[0]))

@@ -27,7 +27,7 @@ from ponder.train.decoder import Drawn, decode
 from ponder.train.monitor import Signs, Watch, signs
 from ponder.train.objective import PRESETS, Objective, k3, slopes
 from ponder.train.rewards import Reward, accuracy
-from ponder.train.tries import credit, tried
+from ponder.train.tries import credit, goal, tried
 from ponder.types import Problem
 
 import torch  # isort: skip - behind the decoder, whose error names the extra
@@ -43,9 +43,8 @@ class Plan:
     """`steps` of `prompts` x `samples` draws; of each group whose rewards differ, `kept` are learnt from (an even
     choice of high and low rewards, weighted so that the gradient stays that of the whole group), in `updates` optimizer steps.
 
-    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). `tries` > 0 judges each try within an answer by
-    itself, as if so many were had, and each token costs `price` (`tries.credit`); with 0 an answer is a whole, and its steps are
-    judged.
+    `k` > 1 rewards the chance that one of k is right (`advantage.pass_at_k`). An answer's steps are judged; with `tries`, where a
+    question has a goal to try for again, those of each try within it, and each token costs `price` (`tries.credit`).
 
     While the draws' mean entropy is below `floor` nats a token, `bonus` times the entropy is maximised too. `limits`, the most
     tokens of an answer, and `heat`, the temperature of the draws, are by task; the default is the task's own. The rate rises over
@@ -63,7 +62,7 @@ class Plan:
     rate: float = 2e-4
     warmup: int = 5
     k: int = 1
-    tries: int = 0
+    tries: bool = False
     price: float = 0.0
     floor: float = 0.0
     bonus: float = 0.0
@@ -207,16 +206,14 @@ def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
     weights = advantage.hardness(known, plan.k)
     for group in np.flatnonzero(~np.isnan(rollouts.rewards).any(1)):
         answers = rollouts.answers[group * samples : (group + 1) * samples]
-        if plan.tries:
-            asked = rollouts.problems[group]
-            gains = credit(
-                [tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.tries, plan.price
-            )
+        asked = rollouts.problems[group]
+        if plan.tries and goal(asked.question):
+            gains = credit([tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.price)
         else:
             gains = [weights[group] * gain for gain in _by_steps(known[group], answers)]
         if not any(gain.any() for gain in gains):
             continue
-        heat = plan.temperature(rollouts.problems[group])
+        heat = plan.temperature(asked)
         for place, weight in zip(*chosen(known[group], plan.kept, rng), strict=True):
             old = rollouts.logprobs[group * samples + place]
             found.append(Lesson(rollouts.prompts[group], answers[place], old, gains[place] * weight, heat))
@@ -305,7 +302,7 @@ def apart(flat: NDArray[Numbers], batch: Sequence[Lesson]) -> list[NDArray[Numbe
     return np.split(flat, np.cumsum([len(one.answer) for one in batch])[:-1])
 
 
-def divergence(reference: Any, rollouts: Rollouts, plan: Plan, most: int = 64) -> float:
+def divergence(reference: Any, rollouts: Rollouts, plan: Plan, most: int = 24) -> float:
     """KL(policy || reference) in nats a token, estimated (`objective.k3`) on up to `most` draws, evenly over the step's."""
     picked = np.unique(np.linspace(0, len(rollouts.answers) - 1, most).astype(int))
     seen = [lesson(rollouts, plan, at) for at in picked]

@@ -87,7 +87,7 @@ class Sizes:
             kept=8,
             updates=4,
             rate=2e-4,
-            tries=4,
+            tries=True,
             mix=SHARES,
             limits=limits,
             seed=seed,

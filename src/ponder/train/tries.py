@@ -73,6 +73,14 @@ class Tried:
         """The verdicts on the tries that were not cut by the limit."""
         return self.right if self.ended else self.right[: len(self.decided)]
 
+    def stops(self, place: int) -> bool:
+        """Whether the answer ends with the try at `place`."""
+        return self.ended and place == len(self.right) - 1
+
+    def values(self, rest: float) -> list[float]:
+        """What each whole try is worth, where to go on is worth `rest`."""
+        return [1.0 if right else 0.0 if self.stops(place) else rest for place, right in enumerate(self.whole)]
+
 
 def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     """The tries of an answer in tokens, each of which is a byte."""
@@ -90,26 +98,38 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     return Tried(texts, right(problem, texts), begins, ends, decided, ended)
 
 
-def credit(group: Sequence[Tried], lengths: Sequence[int], k: int, price: float = 0.0) -> list[Floats]:
-    """The advantage of each token of a group's answers, each try and each decision behind a try judged by itself.
+def credit(group: Sequence[Tried], lengths: Sequence[int], price: float = 0.0) -> list[Floats]:
+    """The advantage of each token of a group's answers, each step of a try and each decision behind a try judged by itself.
 
-    A try: 1[right] less the share of right ones among the group's other tries, times the chance that k - 1 of those all fail
-    (`advantage.hardness`): what one more try adds where k are had. A decision is judged against the other choice, whose worth is
-    known: to stop pays what stands there, to go on pays what the group's answers get in the end, the mean over the others. So to
+    A try is worth 1 if it is right, nothing if the answer ends with it and it is not, and else what going on is worth: what the
+    group's other answers get in the end. So an end that only claims the goal costs more than a miss. Its steps are judged beside
+    all tries of the group that began alike (`advantage.by_steps`), what it copies to begin with as its first step. A decision is
+    judged against the other choice, whose worth is known: to stop pays what stands there, to go on pays what the others got. So to
     stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
 
-    Each token that comes behind a decision to go on costs `price`: what is not worth its tokens is given up.
+    Each token costs `price`: those behind a decision to go on are laid to it, so what is not worth its tokens is given up.
     """
     final = np.array([one.ended and one.right[-1] for one in group], float)
-    verdicts = np.array([verdict for one in group for verdict in one.whole], float)
-    weight = float(advantage.hardness(verdicts[None], min(k, len(verdicts)))[0]) if len(verdicts) > 1 else 0.0
-    worth, gains = final - price * np.array(lengths), []
-    for one, length, paid, net in zip(group, lengths, final, worth, strict=True):
-        tokens, others = np.zeros(length), (worth.sum() - net) / max(len(group) - 1, 1)
-        for place, (verdict, end, at) in enumerate(zip(one.whole, one.ends, one.decided, strict=False)):
-            begin = one.decided[place - 1] + 1 if place else 0
-            tokens[begin:end] = weight * (verdict - (verdicts.sum() - verdict) / max(len(verdicts) - 1, 1))
-            stopped = place == len(one.right) - 1 and one.ended
-            tokens[at] = verdict - others if stopped else paid - price * (length - at) - verdict
+    worth = final - price * np.array(lengths)
+    others = (worth.sum() - worth) / max(len(group) - 1, 1)
+    values = [value for one, rest in zip(group, others, strict=True) for value in one.values(rest)]
+    chains = [text.split("\n") for one in group for text, _ in zip(one.texts, one.whole, strict=False)]
+    judged = iter(advantage.by_steps(values, chains) if len(values) > 1 else [np.zeros(len(chain)) for chain in chains])
+    gains = []
+    for one, length, paid, rest in zip(group, lengths, final, others, strict=True):
+        tokens, begin = np.zeros(length), 0
+        for place, (right, end) in enumerate(zip(one.whole, one.ends, strict=False)):
+            tokens[begin:end] = _spread(next(judged), one.texts[place], end - begin)
+            at = one.decided[place]
+            tokens[at] = right - rest if one.stops(place) else paid - price * (length - at) - right
+            begin = at + 1
         gains.append(tokens)
     return gains
+
+
+def _spread(steps: Floats, text: str, tokens: int) -> Floats:
+    """The gains of a try's steps over its tokens; what stands before its text belongs to its first step."""
+    sizes = [len(line) + 1 for line in text.split("\n")]
+    sizes[0] += tokens - sum(sizes) + 1
+    sizes[-1] -= 1
+    return np.repeat(steps, sizes)
