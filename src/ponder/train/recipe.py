@@ -3,7 +3,7 @@
     zero        mini, explored, reinforced: no demonstrations (R1-Zero)
     cold        mini, tuned on the searches of `zero`: the cold start
     reasoner    cold, reinforced
-    harvest     mini, tuned on the right answers of `reasoner` (rejection sampling)
+    harvest     cold, tuned further on the right answers of `reasoner` (rejection sampling)
     r1          harvest, reinforced
     short       zero, reinforced with a price on tokens
     asked       zero, tuned to think for as long as it is asked to
@@ -11,7 +11,8 @@
     small-zero  small, explored and reinforced by itself, with the tokens of `distilled`
     distilled   small, tuned on the right answers of `r1`
 
-The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025). Killed, the same command goes on.
+The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025); its harvest begins with the base again, for which a
+laptop has no time. Killed, the same command goes on.
 """
 
 import json
@@ -45,8 +46,8 @@ LONGEST = 480
 """Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; with the longest question, the context is
 full."""
 COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
-TESTS = {"countdown": LONGEST, "arithmetic-16": None}
-"""The held-out tasks that every stage is judged on, and the most tokens of an answer (None: the task's own)."""
+TESTS = {"countdown": (64, LONGEST), "arithmetic-16": (32, None)}
+"""The held-out tasks that every stage is judged on: draws of a problem, and the most tokens of an answer (None: the task's own)."""
 CLAIMS = (
     ("zero", "mini"),
     ("cold", "mini"),
@@ -68,15 +69,17 @@ class Sizes:
 
     problems: int = 2000
     samples: int = 16
-    tuning: int = 400
-    reinforcing: int = 20
+    tuning: int = 800
+    reinforcing: int = 12
     prompts: int = 24
     small: int = 2000
     longest: int = LONGEST
     threads: int = 2
 
-    def tuned(self, seed: int) -> Recipe:
-        return Recipe(self.tuning, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
+    def tuned(self, seed: int, part: int = 1) -> Recipe:
+        return Recipe(
+            self.tuning // part, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads
+        )
 
     def reinforced(self, seed: int) -> Plan:
         limits = dict.fromkeys(COUNTDOWN, self.longest)
@@ -85,8 +88,8 @@ class Sizes:
             prompts=self.prompts,
             samples=8,
             kept=8,
-            updates=4,
-            rate=2e-4,
+            updates=2,
+            rate=4e-4,
             tries=True,
             mix=SHARES,
             limits=limits,
@@ -125,14 +128,14 @@ def _zero(student: str) -> Make:
     return make
 
 
-def _tuned(teacher: str, student: str, teach: Teach, seed: int) -> Make:
-    """The student tuned on what `teach` makes of the teacher's answers."""
+def _tuned(teacher: str, student: str, teach: Teach, seed: int, part: int = 1) -> Make:
+    """The student tuned on what `teach` makes of the teacher's answers, for one of so many parts of the steps."""
 
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
         asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
         model = load(str(given[student]))
-        sft(model, shown, sizes.tuned(seed), folder / "tuned.pt")
+        sft(model, shown, sizes.tuned(seed, part), folder / "tuned.pt")
         return model
 
     return make
@@ -152,7 +155,7 @@ def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> An
     lines = (given["zero"].parent / "explored.jsonl").read_bytes().splitlines()
     found = [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
     model = load(str(given["zero"]))
-    sft(model, allotted(found, 5), replace(sizes, tuning=sizes.tuning // 2).tuned(5), folder / "tuned.pt")
+    sft(model, allotted(found, 5), sizes.tuned(5, part=4), folder / "tuned.pt")
     return model
 
 
@@ -175,7 +178,7 @@ STAGES = {
     "zero": Stage(("mini",), _zero("mini")),
     "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2)),
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
-    "harvest": Stage(("mini", "reasoner"), _tuned("reasoner", "mini", rejected, 3)),
+    "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, part=4)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
     "short": Stage(("zero",), _reinforced("zero", 5, 0.001)),
     "asked": Stage(("zero",), _asked),
@@ -222,11 +225,11 @@ def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> 
     """A model on held-out problems, `count` of each task; kept in `folder`, so that it is measured once."""
     torch.set_num_threads(threads)
     found = []
-    for task, limit in TESTS.items():
+    for task, (samples, limit) in TESTS.items():
         kept = folder / f"{name}-{task}-{count}.json"
         if not kept.exists():
             log.info("judging %s on %d problems of %s", name, count, task)
-            kept.write_bytes(msgspec.json.encode(evaluate(load(str(weights)), task, count, limit=limit)))
+            kept.write_bytes(msgspec.json.encode(evaluate(load(str(weights)), task, count, samples, limit=limit)))
         found.append(msgspec.json.decode(kept.read_bytes(), type=Evaluation))
     return found
 
