@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "ponder"
 # A module may import from its own row and from the rows above it. `tasks` stands above `solve`, so that `ponder.solve` recognises
 # a task in a user's words.
 LAYERS = (
-    ("types", "errors"),
+    ("types", "errors", "ambient"),
     ("registry", "budget", "trace", "store", "answers", "search", "tree", "thompson", "mixed"),
     ("config", "separator", "proportion"),
     ("cache",),

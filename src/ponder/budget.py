@@ -14,12 +14,14 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from ponder.ambient import Ambient
 from ponder.errors import BudgetExhausted, InputError
 
+CHARGED = ("tokens", "usd", "calls")
+LIMITS = (*CHARGED, "seconds")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _AMOUNT = re.compile(
     r"(?P<usd>\$\s*[0-9]*\.?[0-9]+)"
@@ -37,10 +39,10 @@ class Budget:
     calls: int | None = None
 
     def __post_init__(self) -> None:
-        for limit in fields(self):
-            value = getattr(self, limit.name)
+        for name in LIMITS:
+            value = getattr(self, name)
             if value is not None and not value > 0:
-                raise InputError(f"a budget of {value!r} {limit.name} allows nothing; give a number above 0")
+                raise InputError(f"a budget of {value!r} {name} allows nothing; give a number above 0")
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -96,10 +98,12 @@ class Meter:
         own = float("inf") if budget.seconds is None else self.started + budget.seconds
         self.deadline: float = min(own, parent.deadline if parent else float("inf"))
         self._waiting: deque[tuple[Meter, Charge, asyncio.Future[None]]] = parent._waiting if parent else deque()
+        self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
+        self._charged = [(kind, allowed) for kind in CHARGED if (allowed := getattr(budget, kind)) is not None]
 
     def limits(self, kind: str) -> bool:
         """Whether this meter, or one around it, limits `kind`."""
-        return any(getattr(meter.budget, kind) is not None for meter in self._chain())
+        return any(getattr(meter.budget, kind) is not None for meter in self._chain)
 
     def without(self, kept: Charge) -> Budget:
         """What is left of every limit when `kept` is held back: the budget of a stage that must leave that much for the next.
@@ -107,23 +111,22 @@ class Meter:
         Raises `BudgetExhausted` when nothing would be left.
         """
         left: dict[str, float] = {}
-        for meter in self._chain():
+        for meter in self._chain:
             gone = meter.spent + kept
-            for kind in ("tokens", "usd", "calls"):
-                allowed, used = getattr(meter.budget, kind), getattr(gone, kind)
-                if allowed is not None and used >= allowed:
+            for kind, allowed in meter._charged:
+                used = getattr(gone, kind)
+                if used >= allowed:
                     raise BudgetExhausted(kind, allowed, getattr(meter.spent, kind), getattr(kept, kind))
-                if allowed is not None:
-                    left[kind] = min(allowed - used, left.get(kind, allowed))
+                left[kind] = min(allowed - used, left.get(kind, allowed))
         return Budget(**left)  # type: ignore[arg-type]
 
     def room(self, each: Charge) -> float:
         """How many charges of `each` fit beside what is spent and reserved; infinite without limits."""
         rooms = [
             (allowed - getattr(meter.spent, kind) - getattr(meter.reserved, kind)) / need
-            for meter in self._chain()
-            for kind in ("tokens", "usd", "calls")
-            if (allowed := getattr(meter.budget, kind)) is not None and (need := getattr(each, kind)) > 0
+            for meter in self._chain
+            for kind, allowed in meter._charged
+            if (need := getattr(each, kind)) > 0
         ]
         return max(0.0, min(rooms, default=float("inf")))
 
@@ -153,7 +156,7 @@ class Meter:
 
     def settle(self, most: Charge, actual: Charge) -> None:
         """Give back what was reserved and spend what was used."""
-        for meter in self._chain():
+        for meter in self._chain:
             meter.reserved -= most
             meter.spent += actual
         self._admit()
@@ -164,25 +167,19 @@ class Meter:
 
     def out_of_time(self) -> BudgetExhausted:
         """The error for a deadline that has passed, naming the meter whose deadline it was."""
-        for meter in self._chain():
+        for meter in self._chain:
             allowed = meter.budget.seconds
             if allowed is not None and meter.started + allowed <= self.deadline:
                 return BudgetExhausted("seconds", allowed, time.monotonic() - meter.started, 0)
         raise AssertionError("no meter of this chain has a deadline")
 
-    def _chain(self) -> Iterator[Meter]:
-        meter: Meter | None = self
-        while meter is not None:
-            yield meter
-            meter = meter.parent
-
     def _lacking(self, most: Charge, in_flight: bool) -> Iterator[tuple[Meter, str, float, float, float]]:
         """The limits, here and above, that `most` would break beside what is spent (and reserved, if `in_flight`)."""
-        for meter in self._chain():
-            gone = meter.spent + meter.reserved if in_flight else meter.spent
-            for kind in ("tokens", "usd", "calls"):
-                allowed, used, need = getattr(meter.budget, kind), getattr(gone, kind), getattr(most, kind)
-                if allowed is not None and used + need > allowed * (1 + 1e-12):
+        for meter in self._chain:
+            for kind, allowed in meter._charged:
+                used, need = getattr(meter.spent, kind), getattr(most, kind)
+                used += getattr(meter.reserved, kind) if in_flight else 0
+                if used + need > allowed * (1 + 1e-12):
                     yield meter, kind, allowed, used, need
 
     def _fits(self, most: Charge) -> bool:
@@ -195,7 +192,7 @@ class Meter:
             raise meter.exhausted(limit, allowed, spent, needed)
 
     def _take(self, most: Charge) -> None:
-        for meter in self._chain():
+        for meter in self._chain:
             meter.reserved += most
 
     def _admit(self) -> None:
@@ -205,7 +202,7 @@ class Meter:
             meter, most, turn = self._waiting.popleft()
             if turn.done():
                 continue
-            if not full.isdisjoint(meter._chain()):  # behind another under the same limit
+            if not full.isdisjoint(meter._chain):  # behind another under the same limit
                 kept.append((meter, most, turn))
                 continue
             try:
@@ -231,18 +228,11 @@ def current() -> Meter:
     return _current.get() or Meter(Budget())
 
 
-@contextmanager
-def under(meter: Meter) -> Iterator[Meter]:
+def under(meter: Meter) -> Ambient[Meter]:
     """Spend under a meter that others may spend under too."""
-    token = _current.set(meter)
-    try:
-        yield meter
-    finally:
-        _current.reset(token)
+    return Ambient(_current, meter)
 
 
-@contextmanager
-def spending(budget: Budget) -> Iterator[Meter]:
+def spending(budget: Budget) -> Ambient[Meter]:
     """Spend under `budget`, inside whatever budget is ambient already."""
-    with under(Meter(budget, parent=_current.get())) as meter:
-        yield meter
+    return under(Meter(budget, parent=_current.get()))

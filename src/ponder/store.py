@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ponder.ambient import Ambient
 from ponder.errors import StoreError
 from ponder.types import Model, Request, Sample
 
@@ -120,10 +120,6 @@ def current() -> Store | None:
     return _current.get()
 
 
-@contextmanager
-def keeping(store: Store | None) -> Iterator[Store | None]:
-    token = _current.set(store)
-    try:
-        yield store
-    finally:
-        _current.reset(token)
+def keeping(store: Store | None) -> Ambient[Store | None]:
+    """Make it the ambient bank."""
+    return Ambient(_current, store)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ponder.ambient import Ambient
 from ponder.errors import InputError
 from ponder.types import Answer, Chunk, Cost, Usage
 
@@ -155,13 +155,9 @@ def current() -> Trace:
     return _current.get() or Trace()
 
 
-@contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
-    token = _current.set(trace)
-    try:
-        yield trace
-    finally:
-        _current.reset(token)
+def tracing(trace: Trace) -> Ambient[Trace]:
+    """Make it the ambient trace."""
+    return Ambient(_current, trace)
 
 
 def lead(answer: Answer) -> Answer:
@@ -181,11 +177,6 @@ def aloud() -> bool:
     return _aloud.get() and current().hears
 
 
-@contextmanager
-def speaking(certain: bool = True) -> Iterator[None]:
+def speaking(certain: bool = True) -> Ambient[bool]:
     """What is drawn inside is certain to be the answer, or is not: then it is heard only when it is done."""
-    token = _aloud.set(certain)
-    try:
-        yield
-    finally:
-        _aloud.reset(token)
+    return Ambient(_aloud, certain)

@@ -179,11 +179,14 @@ class Drawing:
         elif isinstance(self.error, ProtocolError) and self.error.goes_on:
             total, source = self.worst, "reserved"
         elif self._reported is not None:
-            total = replace(self._reported, calls=1, completion=max(self._reported.completion, sum(counted)))
+            said = self._reported
+            total = Usage(1, said.prompt, said.cached, max(said.completion, sum(counted)))
         elif self._seen and all(choice.counted or not choice.length for choice in self.choices):
             total, source = replace(self.worst, completion=sum(counted)), "rule"
         else:
             total, source = self.worst, "reserved"
+        if len(counted) == 1:
+            return [total], source
         parts = _split(total.completion, counted if sum(counted) == total.completion else [c.length for c in self.choices])
         rest = [Usage(completion=part) for part in parts]
         return [replace(total, completion=parts[0]), *rest[1:]], source

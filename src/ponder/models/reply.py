@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ponder.errors import ProtocolError
 from ponder.models import wire
@@ -143,23 +144,29 @@ class Reply:
         self._open -= draft.finished
         if draft.thoughts is not None:
             reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
-        spoken = logprobs(choice.logprobs, self.who)
-        draft.counted += len(spoken)
-        top = top_logprobs(choice.logprobs, self.request.top_logprobs, self.who)
-        draft.ranked = draft.ranked or any(top)
+        spoken = {} if choice.logprobs is None else self._spoken(choice.logprobs)
+        draft.counted += len(spoken.get("logprobs", ()))
+        draft.ranked = draft.ranked or any(spoken.get("top_logprobs", ()))
         return Chunk(
             text=text,
             choice=choice.index,
             reasoning=reasoning,
-            logprobs=spoken,
             prompt_logprobs=prompt_logprobs(choice, payload),
             finish_reason=FINISHES.get(choice.finish_reason, "error") if choice.finish_reason else None,
             stop=choice.stop,
-            top_logprobs=top,
             calls=calls,
-            tokens=tokens(choice.logprobs),
-            top_tokens=top_tokens(choice.logprobs, self.request.top_logprobs),
+            **spoken,
         )
+
+    def _spoken(self, sent: wire.Logprobs) -> dict[str, Any]:
+        """What a chunk says of its tokens, where the endpoint tells."""
+        count = self.request.top_logprobs
+        return {
+            "logprobs": logprobs(sent, self.who),
+            "tokens": tokens(sent),
+            "top_logprobs": top_logprobs(sent, count, self.who),
+            "top_tokens": top_tokens(sent, count),
+        }
 
     def _fault(self) -> str | None:
         """What is wrong with an answer that is complete."""
@@ -181,33 +188,31 @@ def _separate(thoughts: Thoughts, reasoning: str, text: str, finished: bool) -> 
     return reasoning + inline, text
 
 
-def logprobs(sent: wire.Logprobs | None, who: str) -> tuple[float, ...]:
+def logprobs(sent: wire.Logprobs, who: str) -> tuple[float, ...]:
     """Natural log-probabilities of the tokens; ProtocolError if one is above 0 (rounding apart)."""
-    if sent is None:
-        return ()
     return _sound(sent.token_logprobs or [token.logprob for token in sent.content or ()], who)
 
 
-def top_logprobs(sent: wire.Logprobs | None, count: int, who: str) -> tuple[tuple[float, ...], ...]:
+def top_logprobs(sent: wire.Logprobs, count: int, who: str) -> tuple[tuple[float, ...], ...]:
     """Those of the `count` likeliest tokens at each place, falling; none if none were asked for. Errors as in `logprobs`.
 
     Some endpoints add the drawn token where it is not among them.
     """
-    if sent is None or not count:
+    if not count:
         return ()
     places = [list((place or {}).values()) for place in sent.top_logprobs or ()]
     places = places or [[token.logprob for token in place.top_logprobs or ()] for place in sent.content or ()]
     return tuple(_sound(sorted(place, reverse=True)[:count], who) for place in places)
 
 
-def tokens(sent: wire.Logprobs | None) -> tuple[str, ...]:
+def tokens(sent: wire.Logprobs) -> tuple[str, ...]:
     """The texts of the tokens, as many as there are log-probabilities."""
-    return () if sent is None else tuple(sent.tokens or [token.token for token in sent.content or ()])
+    return tuple(sent.tokens or [token.token for token in sent.content or ()])
 
 
-def top_tokens(sent: wire.Logprobs | None, count: int) -> tuple[tuple[str, ...], ...]:
+def top_tokens(sent: wire.Logprobs, count: int) -> tuple[tuple[str, ...], ...]:
     """The texts of the `count` likeliest tokens at each place, the likeliest first: those of `top_logprobs`."""
-    if sent is None or not count:
+    if not count:
         return ()
     places = [list((place or {}).items()) for place in sent.top_logprobs or ()]
     places = places or [[(token.token, token.logprob) for token in place.top_logprobs or ()] for place in sent.content or ()]

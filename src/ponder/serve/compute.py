@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, get_args
 
-from ponder.budget import Budget
+from ponder.budget import LIMITS, Budget
 from ponder.errors import AbilityMissing, InputError
 from ponder.policy import policy as policies
 from ponder.policy.auto import ABREAST
@@ -32,7 +32,6 @@ SAMPLES = {"minimal": 2, "low": 4, "medium": 8, "high": 16, "xhigh": 32, "max": 
 
 OWN = "ponder"
 _PRIVATE = {"also", "policy", "folder"}  # parameters that name models and files: the server's to set, not a client's
-_LIMITS = tuple(limit.name for limit in fields(Budget))
 _WORD = re.compile(r"[a-z][a-z0-9:.-]*")
 _COUNTED = re.compile(r"(?P<name>[\w.-]+?)-(?P<size>\d+)")
 
@@ -204,7 +203,7 @@ def capped(chosen: Choice, settings: Settings) -> dict[str, Any]:
 def within(*budgets: Budget) -> Budget:
     """The tightest of each limit."""
     limits: dict[str, Any] = {}
-    for limit in _LIMITS:
+    for limit in LIMITS:
         given = [value for one in budgets if (value := getattr(one, limit)) is not None]
         limits[limit] = min(given, default=None)
     return Budget(**limits)
