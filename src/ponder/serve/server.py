@@ -159,9 +159,13 @@ def _safe(place: Place, operations: Operations) -> None:
 
 @asynccontextmanager
 async def _kept_up(house: House, operations: Operations, place: Place) -> AsyncIterator[None]:
-    """What goes on beside the requests: health checks of upstreams, and forgetting what is too old."""
+    """First the requests of a killed server are closed; then, beside the new ones, upstreams are watched and what is old goes."""
+    ledger = operations.accounts.ledger if operations.accounts else None
+    if ledger is not None and (lost := ledger.recover()):
+        await ledger.kept()
+        log.warning("interrupted", extra={"line": {"requests": lost}})
     tasks = [asyncio.ensure_future(model.watch()) for model in house.models.values() if isinstance(model, Upstreams)]
-    tasks.append(asyncio.ensure_future(_forgetting(house, operations, place.retention)))
+    tasks.append(asyncio.ensure_future(_forgetting(house, ledger, place.retention)))
     try:
         yield
     finally:
@@ -171,10 +175,7 @@ async def _kept_up(house: House, operations: Operations, place: Place) -> AsyncI
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _forgetting(house: House, operations: Operations, retention: float) -> None:
-    ledger = operations.accounts.ledger if operations.accounts else None
-    if ledger is not None and (lost := ledger.recover()):
-        log.warning("interrupted", extra={"line": {"requests": lost}})
+async def _forgetting(house: House, ledger: Ledger | None, retention: float) -> None:
     while True:
         if ledger is not None:
             ledger.forget(retention)
