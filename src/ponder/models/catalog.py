@@ -16,7 +16,7 @@ import sys
 import zipfile
 from ast import literal_eval
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -141,13 +141,14 @@ def open_model(spec: str, *, price: Price | None = None, report: Report = silent
     return PLUGINS.get(kind)(rest)
 
 
-@asynccontextmanager
-async def opened(model: str | Model, price: Price | None = None) -> AsyncIterator[Model]:
+def opened(model: str | Model, price: Price | None = None) -> AbstractAsyncContextManager[Model]:
     """A model by name is opened and, at the end, closed; a model object is its owner's to close."""
-    if not isinstance(model, str):
-        yield model
-        return
-    made = open_model(model, price=price)
+    return _opened(model, price) if isinstance(model, str) else nullcontext(model)
+
+
+@asynccontextmanager
+async def _opened(name: str, price: Price | None) -> AsyncIterator[Model]:
+    made = open_model(name, price=price)
     try:
         yield made
     finally:

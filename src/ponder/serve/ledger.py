@@ -58,6 +58,7 @@ class Ledger:
     def __init__(self, path: Path | str, clock: Callable[[], float] = time.time) -> None:
         self.path, self.clock = Path(path), clock
         self._kept: asyncio.Future[None] | None = None
+        self._last: asyncio.TimerHandle | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -182,7 +183,7 @@ class Ledger:
         except RuntimeError:
             return
         self._kept = loop.create_future()
-        loop.call_later(LINGER, self._commit)
+        self._last = loop.call_later(LINGER, self._commit)
 
     def _commit(self) -> None:
         """End the transaction that changes share, if there is one."""
@@ -198,6 +199,8 @@ class Ledger:
 
     def _end(self, error: sqlite3.Error | None = None) -> None:
         kept, self._kept = self._kept, None
+        if self._last is not None:  # a loop is not woken for what is over
+            self._last.cancel()
         if kept is not None and not kept.done():
             kept.set_exception(self._lost(error)) if error else kept.set_result(None)
 

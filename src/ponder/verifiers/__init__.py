@@ -15,7 +15,7 @@ A MODEL is any name of `ponder models`. Other packages add verifiers by the entr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from ponder.errors import InputError
@@ -36,14 +36,18 @@ KINDS = (
 """What may stand before the colon."""
 
 
-@asynccontextmanager
-async def opened(spec: str | Verifier | None, task: Task) -> AsyncIterator[Verifier | None]:
+def opened(spec: str | Verifier | None, task: Task) -> AbstractAsyncContextManager[Verifier | None]:
     """The verifier called `spec`, whose models, if it has any, are closed at the end; a verifier object is its owner's to close.
 
     None means the task's own where it may choose, `task` the task's own whatever it reads. Raises InputError for an unknown name.
     """
+    return _opened(spec.strip(), task) if isinstance(spec, str) else nullcontext(spec or task.chooser)
+
+
+@asynccontextmanager
+async def _opened(spec: str, task: Task) -> AsyncIterator[Verifier]:
     async with AsyncExitStack() as stack:
-        yield await _open(spec.strip(), task, stack) if isinstance(spec, str) else spec or task.chooser
+        yield await _open(spec, task, stack)
 
 
 def named(spec: str, task: Task) -> Verifier:
