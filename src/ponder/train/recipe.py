@@ -76,10 +76,9 @@ class Sizes:
     longest: int = LONGEST
     threads: int = 2
 
-    def tuned(self, seed: int, part: int = 1) -> Recipe:
-        return Recipe(
-            self.tuning // part, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads
-        )
+    def tuned(self, seed: int, share: float = 1.0) -> Recipe:
+        steps = round(self.tuning * share)
+        return Recipe(steps, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
 
     def reinforced(self, seed: int) -> Plan:
         limits = dict.fromkeys(COUNTDOWN, self.longest)
@@ -128,14 +127,14 @@ def _zero(student: str) -> Make:
     return make
 
 
-def _tuned(teacher: str, student: str, teach: Teach, seed: int, part: int = 1) -> Make:
-    """The student tuned on what `teach` makes of the teacher's answers, for one of so many parts of the steps."""
+def _tuned(teacher: str, student: str, teach: Teach, seed: int, share: float = 1.0) -> Make:
+    """The student tuned on what `teach` makes of the teacher's answers, for a share of the steps."""
 
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
         asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
         model = load(str(given[student]))
-        sft(model, shown, sizes.tuned(seed, part), folder / "tuned.pt")
+        sft(model, shown, sizes.tuned(seed, share), folder / "tuned.pt")
         return model
 
     return make
@@ -155,7 +154,7 @@ def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> An
     lines = (given["zero"].parent / "explored.jsonl").read_bytes().splitlines()
     found = [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
     model = load(str(given["zero"]))
-    sft(model, allotted(found, 5), sizes.tuned(5, part=4), folder / "tuned.pt")
+    sft(model, allotted(found, 5), sizes.tuned(5, 0.25), folder / "tuned.pt")
     return model
 
 
@@ -176,9 +175,9 @@ class Stage:
 
 STAGES = {
     "zero": Stage(("mini",), _zero("mini")),
-    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2)),
+    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2, 0.75)),
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
-    "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, part=4)),
+    "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
     "short": Stage(("zero",), _reinforced("zero", 5, 0.001)),
     "asked": Stage(("zero",), _asked),
