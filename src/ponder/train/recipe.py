@@ -77,7 +77,7 @@ class Sizes:
     threads: int = 2
 
     def tuned(self, seed: int, share: float = 1.0) -> Recipe:
-        steps = round(self.tuning * share)
+        steps = max(1, round(self.tuning * share))
         return Recipe(steps, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
 
     def reinforced(self, seed: int) -> Plan:
