@@ -15,13 +15,13 @@ SIZES = Sizes(problems=24, samples=4, tuning=1, reinforcing=1, prompts=2, small=
 
 def test_a_stage_brings_what_it_needs():
     assert needed(["small-zero"]) == ["small", "small-zero"]
-    assert needed(["distilled"]) == ["zero", "cold", "reasoner", "harvest", "r1", "small", "distilled"]
+    assert needed(["r1", "distilled"]) == ["zero", "cold", "reasoner", "harvest", "r1", "small", "distilled"]
     with pytest.raises(InputError, match="no stage `r2`"):
         needed(["r2"])
 
 
 def test_every_stage_makes_a_model_once(tmp_path):
-    told, stages = [], needed(["distilled"])
+    told, stages = [], needed(["r1", "distilled"])
     made = run(tmp_path, SIZES, stages, told.append)
     assert list(made) == ["mini", *stages]
     assert all(path.is_file() for path in made.values())

@@ -9,10 +9,10 @@
     asked       zero, tuned to think for as long as it is asked to
     small       a smaller model, trained from nothing on the data of `mini`
     small-zero  small, explored and reinforced by itself, with the tokens of `distilled`
-    distilled   small, tuned on the right answers of `r1`
+    distilled   small, tuned on the right answers of `reasoner`
 
 The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025); its harvest begins with the base again, for which a
-laptop has no time. Killed, the same command goes on.
+laptop has no time. Its students, too, learnt from what was harvested. Killed, the same command goes on.
 """
 
 import json
@@ -59,6 +59,8 @@ CLAIMS = (
     ("distilled", "small-zero"),
 )
 SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arithmetic-16": 0.075, "arithmetic": 0.125}
+REINFORCED = {"countdown-3": 0.1, "countdown-4": 0.35, "countdown-5": 0.2, "arithmetic-16": 0.2, "arithmetic": 0.15}
+"""The parts of the tasks in what is explored, and in reinforcement: there a fifth of arithmetic was too little to keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Sizes:
             updates=2,
             rate=4e-4,
             tries=True,
-            mix=SHARES,
+            mix=REINFORCED,
             limits=limits,
             seed=seed,
             threads=self.threads,
@@ -183,7 +185,7 @@ STAGES = {
     "asked": Stage(("zero",), _asked),
     "small": Stage((), _small),
     "small-zero": Stage(("small",), _zero("small")),
-    "distilled": Stage(("small", "r1"), _tuned("r1", "small", rejected, 4)),
+    "distilled": Stage(("small", "reasoner"), _tuned("reasoner", "small", rejected, 4)),
 }
 
 
