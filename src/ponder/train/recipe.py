@@ -72,7 +72,7 @@ class Sizes:
     problems: int = 2000
     samples: int = 16
     tuning: int = 800
-    reinforcing: int = 12
+    reinforcing: int = 20
     prompts: int = 24
     small: int = 2000
     longest: int = LONGEST
