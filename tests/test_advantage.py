@@ -118,6 +118,15 @@ def test_a_step_after_a_hopeless_beginning_is_not_blamed():
     assert gains[4] == pytest.approx([-1 / 4, -(1 + 1 / 4) / 2])
 
 
+def test_branches_are_worth_what_is_got_there_and_add_up_to_the_answers_advantage():
+    chains, rewards = [("bad", "x"), ("bad", "y"), ("bad", "z"), ("good", "x"), ("good", "y", "z")], [0, 0, 0, 1, 0]
+    gains = advantage.by_branches(rewards, chains)
+    assert gains[0] == pytest.approx([0 - 1 / 5, 0])
+    assert gains[3] == pytest.approx([1 / 2 - 1 / 5, 1 - 1 / 2])
+    assert gains[4] == pytest.approx([1 / 2 - 1 / 5, -1 / 2, 0])  # behind the error there is no blame
+    assert [gain.sum() for gain in gains] == pytest.approx(advantage.dr_grpo([rewards])[0])
+
+
 def test_gae_of_one_is_the_return_less_the_value_and_of_nothing_the_error_of_a_step():
     rewards, values = np.array([[0.0, 0.0, 1.0]]), np.array([[0.2, 0.5, 0.7]])
     assert advantage.gae(rewards, values, smoothing=1.0)[0] == pytest.approx([0.8, 0.5, 0.3])

@@ -125,6 +125,23 @@ def by_steps(rewards: ArrayLike, chains: Sequence[Sequence[Hashable]]) -> list[F
     return found
 
 
+def by_branches(rewards: ArrayLike, chains: Sequence[Sequence[Hashable]]) -> list[Floats]:
+    """For each sample of one prompt, an advantage a step: what those got that took it, less what those got that stood before it.
+
+    `rewards` (samples,), `chains` the steps of each; a sample is among its own kind. These are differences of values (VinePPO,
+    Kazemnejad et al. 2024) with no draw more than the group's own, and they add up to the reward less the group's mean. Unlike
+    `by_steps` it is biased: a beginning that nobody shares is worth what its one sample got, and what follows it earns nothing. In
+    return a long chain is blamed for the step where it went wrong alone: not for those before it, nor for those behind it.
+    """
+    paid = np.asarray(rewards, float)
+    worth: dict[tuple[Hashable, ...], list[float]] = {}
+    for reward, chain in zip(paid, chains, strict=True):
+        for size in range(len(chain) + 1):
+            worth.setdefault(tuple(chain[:size]), []).append(float(reward))
+    along = ([float(np.mean(worth[tuple(chain[:size])])) for size in range(len(chain) + 1)] for chain in chains)
+    return [np.diff(values) for values in along]
+
+
 def gae(rewards: ArrayLike, values: ArrayLike, discount: float = 1.0, smoothing: float = 0.95) -> Floats:
     """PPO's advantages: sum over l of (discount smoothing)^l delta, delta_t = r_t + discount V_(t+1) - V_t (Schulman et al. 2016).
 

@@ -210,7 +210,7 @@ def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
         if plan.tries and goal(asked.question):
             gains = credit([tried(asked, answer) for answer in answers], [len(answer) for answer in answers], plan.price)
         else:
-            gains = [weights[group] * gain for gain in _by_steps(known[group], answers)]
+            gains = [weights[group] * gain for gain in _by_branches(known[group], answers)]
         if not any(gain.any() for gain in gains):
             continue
         heat = plan.temperature(asked)
@@ -220,10 +220,10 @@ def lessons(rollouts: Rollouts, plan: Plan, step: int) -> list[Lesson]:
     return found
 
 
-def _by_steps(rewards: Floats, answers: Sequence[NDArray[np.int64]]) -> list[Floats]:
-    """The advantage of each token: that of its step (`advantage.by_steps`)."""
+def _by_branches(rewards: Floats, answers: Sequence[NDArray[np.int64]]) -> list[Floats]:
+    """The advantage of each token: that of its step (`advantage.by_branches`)."""
     lines = [_lines(answer) for answer in answers]
-    gains = advantage.by_steps(rewards, [chain for chain, _ in lines])
+    gains = advantage.by_branches(rewards, [chain for chain, _ in lines])
     return [gain[numbers] for gain, (_, numbers) in zip(gains, lines, strict=True)]
 
 
