@@ -185,6 +185,27 @@ def test_retry_after_beyond_the_timeout_is_an_error_at_once() -> None:
     assert time.monotonic() - began < 20.0
 
 
+def test_a_draw_that_is_cancelled_between_two_attempts_has_cost_a_call_and_no_token() -> None:
+    async def main() -> list[Usage | None]:
+        async with Endpoint(faults=[status(429, **{"Retry-After": "20"})]).run() as endpoint:
+            heard = list[Usage | None]()
+
+            async def reading() -> None:
+                async for chunk in model(endpoint).stream(WEEK):
+                    heard.append(chunk.usage)
+
+            drawing = asyncio.create_task(reading())
+            while not endpoint.bodies:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)  # the refusal has arrived
+            drawing.cancel()
+            await asyncio.wait({drawing})
+            assert drawing.cancelled()
+            return heard
+
+    assert run(main()) == [Usage(1)]
+
+
 def test_a_connection_reset_before_the_first_token_is_asked_again() -> None:
     assert text(answer(reset, events(then="reset"), events(delta(role="assistant"), then="reset"))) == DAYS
 

@@ -132,7 +132,11 @@ class Chat:
                     if reply.complete:
                         break  # only the usage is lost
                     retries = Retry(times=0) if reply.started else self.retries
-                    await again(self.name, error, attempt, retries, self.timeout, deadline)
+                    try:
+                        await again(self.name, error, attempt, retries, self.timeout, deadline)
+                    except asyncio.CancelledError:  # between two attempts nothing is written
+                        yield Chunk(usage=Usage(calls=1))
+                        raise
             for chunk in reply.end():
                 yield chunk
 
