@@ -88,3 +88,20 @@ def test_the_bill_is_the_endpoints_own_count_also_of_what_was_cancelled(seed, mo
     assert dropped > 5
     assert sum(owed.total.completion for owed in settled) == written
     assert all(owed.counted for owed in settled)
+
+
+def test_a_call_that_was_never_sent_is_known_to_be_free_however_often_it_is_cancelled():
+    async def slow_to_end():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+
+    async def main():
+        sending = asyncio.create_task(hangup.reached(slow_to_end(), True))
+        for _ in range(2):
+            await asyncio.sleep(0.005)
+            sending.cancel()
+        return await sending
+
+    assert asyncio.run(main()) == (None, True)

@@ -46,7 +46,8 @@ async def reached(posting: Awaitable[aiohttp.ClientResponse], counts: bool) -> t
     except asyncio.CancelledError:
         if not taken:  # nothing was sent
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):  # once more: it is known all the same
+                await asyncio.wait({sending})
             return None, True
         told = counts and _told(taken[-1])
         until = asyncio.get_running_loop().time() + PATIENCE
