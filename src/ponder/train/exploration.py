@@ -71,7 +71,8 @@ def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:
     """A search that missed its goal as one for what one of its tries reached (Andrychowicz et al. 2017): right, if that try kept
-    the rules and none before it reached the same. None where that would be no problem of the training split."""
+    the rules and none before it reached the same. None where it broke them, or where that would be no problem of the training
+    split."""
     puzzle = countdown.puzzle(problem.question)
     if puzzle is None or not tries:
         return None
