@@ -2,7 +2,6 @@
 
 import random
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
@@ -11,8 +10,7 @@ from ponder.tasks import arithmetic, countdown, get
 from ponder.train import exploration
 from ponder.train.exploration import EACH, curated, explore, hindsight, rejected, searched
 from ponder.train.grpo import Plan
-from ponder.train.sft import Shown, row
-from ponder.train.tries import tried
+from ponder.train.sft import Shown
 
 PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
 MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13+7=20 left 3 20\n20+3=23"
@@ -46,20 +44,6 @@ def test_where_an_answer_cannot_be_checked_each_right_one_stands_alone():
     assert [one.tries for one in searched(problem, [[("answer 5", False)], [("answer 57", True)]])] == [("answer 57",)] * EACH
 
 
-def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
-    shown = Shown(PROBLEM.question, (MISS, HIT))
-    (tokens, bare), (_, full) = row(shown, random.Random(0), errors=0.0), row(shown, random.Random(0), errors=1.0)
-    prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no left 3 7 13\n")
-    assert len(tokens) == len(bare) == shown.tokens
-    assert {*full[:prompt]} == {0} == {*bare[: prompt + len(MISS)]}
-    assert {*full[prompt : prompt + len(MISS)]} == {1}
-    assert {*bare[prompt + len(MISS) : prompt + len(MISS) + said]} == {4}
-    assert full[prompt + len(MISS) :] == bare[prompt + len(MISS) :]
-    assert bare[-len("\n23-23=0 yes") - 2 :] == [1, *[4] * len("\n23-23=0 yes"), 4]  # the end belongs to the verdict
-    alone, _ = row(Shown("compute left to right 1+2", ("1+2=3\nanswer 3",)), random.Random(0))
-    assert alone[-1] == 2
-
-
 def test_a_killed_exploration_goes_on_behind_the_last_batch(tmp_path, monkeypatch):
     problems, drawn = get("countdown-3").load("train", 5), []
 
@@ -77,10 +61,3 @@ def test_a_killed_exploration_goes_on_behind_the_last_batch(tmp_path, monkeypatc
         explore(*call)
     assert [one.question for one in explore(*call)] == [problem.question for problem in problems]
     assert drawn[4] == (problems[2].id, 9)  # two were kept; the third is drawn as it was
-
-
-def test_tries_of_an_answer_are_those_that_were_joined():
-    shown = Shown(PROBLEM.question, (MISS, OTHER, HIT))
-    tokens, _ = row(shown, random.Random(0))
-    found = tried(PROBLEM, np.array(tokens[len(PROBLEM.question) + 2 :]))
-    assert (found.right, found.ended) == ([False, False, True], True)

@@ -37,7 +37,7 @@ def filled(shown: Shown, tokens: int) -> Shown:
             break
         tries.append(text)
         used += size
-    return Shown(ask(shown.question, tokens), tuple(tries))
+    return Shown(ask(shown.question, tokens), tuple(tries), shown.temperature)
 
 
 def allotted(shown: Sequence[Shown], seed: int) -> list[Shown]:

@@ -46,10 +46,12 @@ Label = TypeVar("Label", bound=np.generic)
 
 
 def packed(
-    examples: Iterator[tuple[list[int], list[Any]]], rows: int, width: int, ignored: Label
+    examples: Iterator[tuple[list[int], list[Any]]], rows: int, width: int, ignored: Label | NDArray[Label]
 ) -> tuple[NDArray[np.int64], NDArray[Label]]:
-    """Rows of tokens and of a label for each, both (rows, width), filled with whole examples; `ignored` labels what is left."""
-    tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), ignored)
+    """Rows of tokens and of a label for each, both (rows, width), filled with whole examples; `ignored` labels what is left.
+
+    A label may be an array, whose axes are behind the others."""
+    tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width, *np.shape(ignored)), ignored)
     filled, misses = [0] * rows, 0
     while misses < rows:
         ids, wanted = next(examples)

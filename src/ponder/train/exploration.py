@@ -56,7 +56,11 @@ def _searches(problem: Problem, tries: Answer) -> list[Shown]:
     reason to begin anew."""
     rng, good = random.Random(problem.question), [text for text, correct in tries if correct]
     wrong = [text for text, correct in tries if not correct] if goal(problem.question) is not None else []
-    return [Shown(problem.question, (*_some(wrong, rng), rng.choice(good))) for _ in range(EACH) if good]
+    return [_shown(problem, (*_some(wrong, rng), rng.choice(good))) for _ in range(EACH) if good]
+
+
+def _shown(problem: Problem, tries: tuple[str, ...]) -> Shown:
+    return Shown(problem.question, tries, problem.task.temperature)
 
 
 def _some(wrong: Sequence[str], rng: random.Random) -> list[str]:
@@ -66,7 +70,7 @@ def _some(wrong: Sequence[str], rng: random.Random) -> list[str]:
 def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """The answers that are right, as they are (rejection sampling)."""
     good = dict.fromkeys(tuple(text for text, _ in answer) for answer in answers if answer and answer[-1][1])
-    return [Shown(problem.question, tries) for tries, _ in zip(good, range(EACH), strict=False)]
+    return [_shown(problem, tries) for tries, _ in zip(good, range(EACH), strict=False)]
 
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:
@@ -83,7 +87,7 @@ def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Sho
     asked = countdown.problem(problem.task, puzzle[0], int(reached))
     if countdown.split_of(puzzle[0], int(reached)) != "train" or right(asked, [last]) != [True]:
         return None
-    return Shown(asked.question, (*_some([text for text in tries if text.rpartition("=")[2] != reached], rng), last))
+    return _shown(asked, (*_some([text for text in tries if text.rpartition("=")[2] != reached], rng), last))
 
 
 def answers(drawn: Rollouts, number: int) -> list[Answer]:

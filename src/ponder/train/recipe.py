@@ -58,7 +58,7 @@ CLAIMS = (
     ("small-zero", "small"),
     ("distilled", "small-zero"),
 )
-SHARES = {"countdown-3": 0.125, "countdown-4": 0.45, "countdown-5": 0.225, "arithmetic-16": 0.075, "arithmetic": 0.125}
+SHARES = {"countdown-3": 0.1, "countdown-4": 0.4, "countdown-5": 0.2, "arithmetic-16": 0.2, "arithmetic": 0.1}
 REINFORCED = {"countdown-3": 0.1, "countdown-4": 0.35, "countdown-5": 0.2, "arithmetic-16": 0.2, "arithmetic": 0.15}
 """The parts of the tasks in what is explored, and in reinforcement: there a fifth of arithmetic was too little to keep it."""
 
@@ -71,7 +71,7 @@ class Sizes:
 
     problems: int = 2000
     samples: int = 16
-    tuning: int = 800
+    tuning: int = 500
     reinforcing: int = 20
     prompts: int = 24
     small: int = 2000

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ponder.errors import InputError
 from ponder.train.data import BOS, EOS, encode, packed
@@ -23,13 +24,19 @@ ERRORS = 0.4
 """The share of wrong tries that carry a loss."""
 VERDICT = 4.0
 """What a token of a verdict weighs: it is short, and decides."""
+Label = tuple[float, float, int]
+"""What a token weighs in the loss, the temperature that it is drawn at, and its place in the example."""
+NONE = np.array([0.0, 1.0, 0.0], np.float32)
+"""The label of no token."""
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A question as the model reads it, and an answer by its tries, the last of them right."""
+    """A question as the model reads it, an answer by its tries, the last of them right, and the temperature that such questions
+    are answered at."""
 
     question: str
     tries: tuple[str, ...]
+    temperature: float = 1.0
 
     @property
     def tokens(self) -> int:
@@ -37,8 +44,8 @@ class Shown(msgspec.Struct, frozen=True):
         return len(self.question) + len(joined(self.question, self.tries)) + 3
 
 
-def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[float]]:
-    """Tokens, and what each weighs in the loss: nothing in the question."""
+def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[Label]]:
+    """Tokens, and the label of each: nothing in the question weighs anything."""
     prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
     weights, begin = [1.0] * len(answer), 0
     for number, text in enumerate(shown.tries, 1):
@@ -48,10 +55,10 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
         end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
         weights[begin:end] = [VERDICT] * (end - begin)
         begin = end
-    return prompt + answer, [0.0] * len(prompt) + weights
+    return prompt + answer, [(weight, shown.temperature, place) for place, weight in enumerate([0.0] * len(prompt) + weights)]
 
 
-def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[float]]]:
+def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[Label]]]:
     """Rows at random, without end: a function of seed and step."""
     rng = random.Random(f"{seed}/{step}")
     while True:
@@ -59,17 +66,33 @@ def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[in
 
 
 def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) -> None:
-    """Train `model` in place on the answers; goes on from `checkpoint` if it exists. Raises InputError if no answer fits a row."""
+    """Train `model` in place on the answers; goes on from `checkpoint` if it exists. Raises InputError if no answer fits a row.
+
+    What is made likelier is the answer as it is drawn, at its temperature: a model that is sure of its own at 1 and draws at 1.3
+    would learn nothing from what is right.
+    """
     fitting = [one for one in shown if one.tokens <= recipe.width]
     if not fitting:
         raise InputError(f"none of {len(shown)} answers fits into {recipe.width} tokens: there is nothing to learn from")
 
     def loss(model: Any, step: int) -> Any:
-        tokens, weights = map(torch.from_numpy, packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, np.float32(0)))
-        told = weights[:, 1:] > 0
-        logits = model(input_ids=tokens).logits[:, :-1][told]
-        losses = torch.nn.functional.cross_entropy(logits, tokens[:, 1:][told], reduction="none")
-        return (losses * weights[:, 1:][told]).sum() / weights.sum()
+        return surprise(model, *packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, NONE))
 
     torch.set_num_threads(recipe.threads)
     train(model, loss, recipe, checkpoint)
+
+
+def surprise(model: Any, tokens: NDArray[np.int64], labels: NDArray[np.float32]) -> Any:
+    """The mean negative log-likelihood in nats of packed rows: `tokens` (rows, width) and their labels (rows, width, 3).
+
+    Each example sees itself alone, at the places that it is drawn at: one that saw those before it in its row would be learnt as
+    the end of a text that the model never meets.
+    """
+    ids, (weights, heat, places) = torch.from_numpy(tokens), torch.from_numpy(labels).unbind(-1)
+    example = (places == 0).cumsum(-1)
+    seen = (example[:, :, None] == example[:, None, :]).tril()
+    logits = model(input_ids=ids, position_ids=places.long(), attention_mask=seen[:, None]).logits
+    told, wanted = weights[:, 1:] > 0, ids[:, 1:]
+    logits = logits[:, :-1][told] / heat[:, 1:][told][:, None]
+    losses = torch.nn.functional.cross_entropy(logits, wanted[told], reduction="none")
+    return (losses * weights[:, 1:][told]).sum() / weights.sum()

@@ -1,0 +1,63 @@
+"""Rows to tune on: what weighs how much, at which temperature, and that examples packed into one row do not see each other."""
+
+import random
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
+pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
+
+from ponder.tasks import countdown  # noqa: E402
+from ponder.train.data import packed  # noqa: E402
+from ponder.train.sft import NONE, Shown, row, surprise  # noqa: E402
+from ponder.train.tries import tried  # noqa: E402
+from tiny import llama  # noqa: E402
+
+PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
+MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13+7=20 left 3 20\n20+3=23"
+SUM = Shown("compute left to right 1+2", ("1+2=3\nanswer 3",))
+
+
+def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
+    shown = Shown(PROBLEM.question, (MISS, HIT))
+    tokens, labels = row(shown, random.Random(0), errors=0.0)
+    bare = [weight for weight, _, _ in labels]
+    full = [weight for weight, _, _ in row(shown, random.Random(0), errors=1.0)[1]]
+    prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no left 3 7 13\n")
+    assert len(tokens) == len(bare) == shown.tokens
+    assert {*full[:prompt]} == {0} == {*bare[: prompt + len(MISS)]}
+    assert {*full[prompt : prompt + len(MISS)]} == {1}
+    assert {*bare[prompt + len(MISS) : prompt + len(MISS) + said]} == {4}
+    assert full[prompt + len(MISS) :] == bare[prompt + len(MISS) :]
+    assert bare[-len("\n23-23=0 yes") - 2 :] == [1, *[4] * len("\n23-23=0 yes"), 4]  # the end belongs to the verdict
+    alone, _ = row(Shown("compute left to right 1+2", ("1+2=3\nanswer 3",)), random.Random(0))
+    assert alone[-1] == 2
+
+
+def test_tries_of_an_answer_are_those_that_were_joined():
+    shown = Shown(PROBLEM.question, (MISS, OTHER, HIT))
+    tokens, _ = row(shown, random.Random(0))
+    found = tried(PROBLEM, np.array(tokens[len(PROBLEM.question) + 2 :]))
+    assert (found.right, found.ended) == ([False, False, True], True)
+
+
+def test_an_example_packed_behind_another_is_learnt_as_it_is_drawn():
+    model, single = llama(), row(SUM, random.Random(0))
+    width = len(single[0])
+    alone = surprise(model, *packed(iter([single] * 2), 1, width, NONE))
+    behind = surprise(model, *packed(iter([single] * 4), 1, 2 * width + 5, NONE))
+    assert behind.item() == pytest.approx(alone.item(), rel=1e-5)
+
+
+def test_an_answer_is_made_likelier_at_the_temperature_it_is_drawn_at():
+    model, loss = llama(), {}
+    for heat in (1.0, 1.3):
+        tokens, labels = row(Shown(SUM.question, SUM.tries, heat), random.Random(0))
+        begin = len(SUM.question) + 2
+        logits = model(input_ids=torch.tensor([tokens])).logits[0, begin - 1 : -1]
+        chances = torch.log_softmax(logits / heat, -1)[range(len(tokens) - begin), tokens[begin:]]
+        weights = torch.tensor([weight for weight, _, _ in labels[begin:]])
+        loss[heat] = surprise(model, *packed(iter([(tokens, labels)] * 2), 1, len(tokens), NONE)).item()
+        assert loss[heat] == pytest.approx(-(chances * weights).sum().item() / weights.sum().item(), rel=1e-5)
+    assert loss[1.0] != pytest.approx(loss[1.3], rel=1e-5)
