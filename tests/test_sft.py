@@ -10,12 +10,13 @@ pytest.importorskip("transformers", reason="needs the extra `train`: make test-t
 
 from ponder.tasks import countdown  # noqa: E402
 from ponder.train.data import packed  # noqa: E402
-from ponder.train.sft import NONE, Shown, row, surprise  # noqa: E402
+from ponder.train.sft import MARGIN, NONE, Shown, row, surprise  # noqa: E402
 from ponder.train.tries import tried  # noqa: E402
 from tiny import llama  # noqa: E402
 
 PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
 MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13+7=20 left 3 20\n20+3=23"
+LIE = "7+3=11 left 13 11\n13+11=24"
 SUM = Shown("compute left to right 1+2", ("1+2=3\nanswer 3",))
 
 
@@ -26,11 +27,14 @@ def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
     full = [weight for weight, _, _ in row(shown, random.Random(0), errors=1.0)[1]]
     prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no left 3 7 13\n")
     assert len(tokens) == len(bare) == shown.tokens
-    assert {*full[:prompt]} == {0} == {*bare[: prompt + len(MISS)]}
-    assert {*full[prompt : prompt + len(MISS)]} == {1}
+    assert {*full[:prompt]} == {0} == {*bare[: prompt + len("7*3=")]}
+    assert bare[prompt : prompt + len(MISS)] == [0] * 4 + [1, 1] + [0] * (len(MISS) - 8) + [4, 4]  # what it computed is true
+    assert [*full[prompt : prompt + len(MISS)]] == [*[1] * (len(MISS) - 2), 4, 4]  # where it ended is judged by the verdict
     assert {*bare[prompt + len(MISS) : prompt + len(MISS) + said]} == {4}
     assert full[prompt + len(MISS) :] == bare[prompt + len(MISS) :]
-    assert bare[-len("\n23-23=0 yes") - 2 :] == [1, *[4] * len("\n23-23=0 yes"), 4]  # the end belongs to the verdict
+    assert bare[-len("=23\n23-23=0 yes") - 1 :] == [1, *[4] * len("23\n23-23=0 yes"), 4]  # the end belongs to the verdict
+    _, false = row(Shown(PROBLEM.question, (LIE, HIT)), random.Random(0), errors=0.0)
+    assert {weight for weight, _, _ in false[prompt : prompt + len("7+3=11 left 13 11")]} == {0}
     alone, _ = row(Shown("compute left to right 1+2", ("1+2=3\nanswer 3",)), random.Random(0))
     assert alone[-1] == 2
 
@@ -56,7 +60,7 @@ def test_an_answer_is_made_likelier_at_the_temperature_it_is_drawn_at():
         tokens, labels = row(Shown(SUM.question, SUM.tries, heat), random.Random(0))
         begin = len(SUM.question) + 2
         logits = model(input_ids=torch.tensor([tokens])).logits[0, begin - 1 : -1]
-        chances = torch.log_softmax(logits / heat, -1)[range(len(tokens) - begin), tokens[begin:]]
+        chances = torch.log_softmax(logits / (MARGIN * heat), -1)[range(len(tokens) - begin), tokens[begin:]]
         weights = torch.tensor([weight for weight, _, _ in labels[begin:]])
         loss[heat] = surprise(model, *packed(iter([(tokens, labels)] * 2), 1, len(tokens), NONE)).item()
         assert loss[heat] == pytest.approx(-(chances * weights).sum().item() / weights.sum().item(), rel=1e-5)

@@ -71,8 +71,8 @@ class Sizes:
 
     problems: int = 2000
     samples: int = 16
-    tuning: int = 500
-    reinforcing: int = 20
+    tuning: int = 400
+    reinforcing: int = 15
     prompts: int = 24
     small: int = 2000
     longest: int = LONGEST
@@ -90,7 +90,7 @@ class Sizes:
             samples=8,
             kept=8,
             updates=2,
-            rate=4e-4,
+            rate=1e-4,
             tries=True,
             mix=REINFORCED,
             limits=limits,
@@ -177,7 +177,7 @@ class Stage:
 
 STAGES = {
     "zero": Stage(("mini",), _zero("mini")),
-    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2, 0.75)),
+    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2, 0.5)),
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),

@@ -1,11 +1,14 @@
 """Supervised fine-tuning of models of builtin size on answers of one or several tries, and the answers that search has found.
 
-The last try of a shown answer is right. The wrong ones before it are shown so that the model learns to go on from them; they carry
-a loss only now and then, for a model that is taught all its errors makes them.
+The last try of a shown answer is right. The wrong ones before it are shown so that the model learns to go on from them. What they
+chose carries a loss only now and then, for a model that is taught all its errors makes them; what they computed always does, if it
+is true: a model that is only shown ends at the goal claims to be there.
 """
 
 import random
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ponder.errors import InputError
+from ponder.tasks import expression
 from ponder.train.data import BOS, EOS, encode, packed
 from ponder.train.loop import Recipe, train
 from ponder.train.tries import joined, verdict
@@ -23,9 +27,12 @@ import torch  # isort: skip - behind the loop, whose error names the extra
 ERRORS = 0.4
 """The share of wrong tries that carry a loss."""
 VERDICT = 4.0
-"""What a token of a verdict weighs: it is short, and decides."""
+"""What a token of a verdict weighs, and of the number that it judges: they are short, and decide."""
+_COMPUTED = re.compile(r"([0-9]+[-+*/][0-9]+)=([0-9]+)(.*)")
+MARGIN = 1.5
+"""An answer is learnt at so many times the temperature that it is drawn at, so that it is nearly sure where it is drawn."""
 Label = tuple[float, float, int]
-"""What a token weighs in the loss, the temperature that it is drawn at, and its place in the example."""
+"""What a token weighs in the loss, the temperature that it is learnt at, and its place in the example."""
 NONE = np.array([0.0, 1.0, 0.0], np.float32)
 """The label of no token."""
 
@@ -51,11 +58,23 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
     for number, text in enumerate(shown.tries, 1):
         if number < len(shown.tries) and rng.random() >= errors:
             weights[begin : begin + len(text)] = [0.0] * len(text)
+        for start, end, weight in _computed(text):
+            weights[begin + start : begin + end] = [weight] * (end - start)
         begin += len(text)
         end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
         weights[begin:end] = [VERDICT] * (end - begin)
         begin = end
-    return prompt + answer, [(weight, shown.temperature, place) for place, weight in enumerate([0.0] * len(prompt) + weights)]
+    return prompt + answer, [
+        (weight, MARGIN * shown.temperature, place) for place, weight in enumerate([0.0] * len(prompt) + weights)
+    ]
+
+
+def _computed(text: str) -> Iterator[tuple[int, int, float]]:
+    """Where the true results of a try stand, and what their tokens weigh."""
+    for line in _COMPUTED.finditer(text):
+        with suppress(ValueError):  # divided by 0
+            if expression.value(expression.parse(line[1])) == int(line[2]):
+                yield *line.span(2), 1.0 if line[3] else VERDICT
 
 
 def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[Label]]]:
@@ -68,8 +87,8 @@ def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[in
 def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) -> None:
     """Train `model` in place on the answers; goes on from `checkpoint` if it exists. Raises InputError if no answer fits a row.
 
-    What is made likelier is the answer as it is drawn, at its temperature: a model that is sure of its own at 1 and draws at 1.3
-    would learn nothing from what is right.
+    What is made likelier is the answer as it is drawn, at its temperature and more: a model that is sure of its own at 1 and draws
+    at 1.3 would learn nothing from what is right.
     """
     fitting = [one for one in shown if one.tokens <= recipe.width]
     if not fitting:
