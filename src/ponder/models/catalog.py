@@ -67,6 +67,7 @@ def catalog() -> list[Entry]:
     smollm2 = _smollm2()
     entries = [
         _shipped("mini", "2.9M parameters; solves Countdown, Game of 24 and arithmetic; made to need search"),
+        _shipped("mini-zero", "2.9M parameters; builtin:mini after reinforcement alone; tries again: wants --max-tokens 480"),
         _shipped("mini-prm", "2.9M parameters; judges the steps of builtin:mini: for --verifier builtin:mini-prm"),
         Entry(
             "builtin:smollm2",

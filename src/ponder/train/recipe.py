@@ -8,11 +8,12 @@
     short       zero, reinforced with a price on tokens
     asked       zero, tuned to think for as long as it is asked to
     small       a smaller model, trained from nothing on the data of `mini`
-    small-zero  small, explored and reinforced by itself, with the tokens of `distilled`
-    distilled   small, tuned on the right answers of `reasoner`
+    small-zero  small, explored and reinforced by itself
+    distilled   small, tuned on the right answers of `zero`
 
 The order, and what each stage is for, is DeepSeek-R1's (DeepSeek-AI 2025); its harvest begins with the base again, for which a
-laptop has no time. Its students, too, learnt from what was harvested. Killed, the same command goes on.
+laptop has no time, and its students learnt from what its last model had answered: ours learn from `zero`, the best that was
+measured. Killed, the same command goes on.
 """
 
 import json
@@ -177,7 +178,7 @@ class Stage:
 
 STAGES = {
     "zero": Stage(("mini",), _zero("mini")),
-    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2, 0.5)),
+    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2)),
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
@@ -185,7 +186,7 @@ STAGES = {
     "asked": Stage(("zero",), _asked),
     "small": Stage((), _small),
     "small-zero": Stage(("small",), _zero("small")),
-    "distilled": Stage(("small", "reasoner"), _tuned("reasoner", "small", rejected, 4)),
+    "distilled": Stage(("small", "zero"), _tuned("zero", "small", rejected, 4)),
 }
 
 
