@@ -50,7 +50,8 @@ def packed(
 ) -> tuple[NDArray[np.int64], NDArray[Label]]:
     """Rows of tokens and of a label for each, both (rows, width), filled with whole examples; `ignored` labels what is left.
 
-    A label may be an array, whose axes are behind the others."""
+    A label may be an array, whose axes are behind the others.
+    """
     tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width, *np.shape(ignored)), ignored)
     filled, misses = [0] * rows, 0
     while misses < rows:

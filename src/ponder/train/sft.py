@@ -70,7 +70,8 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
 
 
 def _computed(text: str) -> Iterator[tuple[int, int, float]]:
-    """Where the true results of a try stand, and what their tokens weigh."""
+    """Where the true results of a try stand, and what their tokens weigh: as much as a verdict those that end their line, which a
+    try ends with or arithmetic goes on from."""
     for line in _COMPUTED.finditer(text):
         with suppress(ValueError):  # divided by 0
             if expression.value(expression.parse(line[1])) == int(line[2]):
