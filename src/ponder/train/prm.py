@@ -5,6 +5,9 @@ or ` -`, is its judgement. The marks before are always ` +`, so that a chain is 
 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
 shared beginning is computed, and its label counted, once.
+
+Most wrong ends claim the goal by a false result (`30-1=9`). To see that takes a model that computes, and layers above to compare in: the
+body may be deepened, and true results are learnt as well as judgements.
 """
 
 import math
@@ -23,6 +26,7 @@ from ponder.train.data import BOS, PAD, encode
 from ponder.train.grpo import Plan, draw
 from ponder.train.loop import Recipe, Told, ship, train, untold
 from ponder.train.rollouts import Chain, Labelled, cut, exact, labelled, problems, whole
+from ponder.train.tries import computed
 from ponder.types import Problem
 from ponder.verifiers.prm import BAD, GOOD, marked
 
@@ -36,11 +40,12 @@ SOLUTIONS, DRAWN, WALKS = 8, 128, 6
 
 
 class Tree(NamedTuple):
-    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `places` (n,), each
-    token's in its chain; and which tokens it has `seen` (n, n)."""
+    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `told` (n,), which
+    tokens are of true results; `places` (n,), each token's in its chain; and which tokens it has `seen` (n, n)."""
 
     tokens: NDArray[np.int64]
     labels: NDArray[np.float32]
+    told: NDArray[np.bool_]
     places: NDArray[np.int64]
     seen: NDArray[np.bool_]
 
@@ -48,6 +53,7 @@ class Tree(NamedTuple):
 def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
     """The chains in their order, as many as fit into `room` tokens; None if not one does."""
     tokens, labels = [BOS, *encode(question + "\n")], [math.nan] * (len(question.encode()) + 2)
+    told = [False] * len(tokens)
     places, owners, paths = list(range(len(tokens))), [0] * len(tokens), [[0]]
     nodes: dict[tuple[str, ...], tuple[int, int]] = {(): (0, len(tokens))}  # a beginning's node, and where it ends in its chain
     for chain in chains:
@@ -62,6 +68,8 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
             owners += [len(paths)] * len(text)
             labels += [math.nan] * len(text)
             labels[-2] = _number(chain.values[size - 1])  # the line ends with the mark and a line end
+            results = {at for begin, end, _ in computed(chain.steps[size - 1]) for at in range(begin, end)}
+            told += [at in results for at in range(len(text))]
             tokens += text
             paths.append([*paths[above], len(paths)])
     if len(nodes) == 1:
@@ -70,7 +78,7 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
     for node, path in enumerate(paths):
         above_or_self[node, path] = True
     seen = np.tril(above_or_self[np.ix_(owners, owners)])
-    return Tree(np.array(tokens), np.array(labels, np.float32), np.array(places), seen)
+    return Tree(np.array(tokens), np.array(labels, np.float32), np.array(told), np.array(places), seen)
 
 
 def _number(value: float | None) -> float:
@@ -125,22 +133,22 @@ def walked(rng: random.Random) -> Labelled:
 
 
 def batch(found: Sequence[Labelled], seed: int, step: int, rows: int, width: int) -> Tree:
-    """Rows of trees: tokens, labels and places (rows, width), what is seen (rows, width, width). Of four trees one is of `found` as
-    it is, one its hindsight, and two are walks.
+    """Rows of trees: tokens, labels, what is told and places (rows, width), what is seen (rows, width, width). Of four trees one is
+    of `found` as it is, one its hindsight, and two are walks.
 
     A function of seed and step, so a resumed run sees the same.
     """
     rng = random.Random(f"{seed}/{step}")
     tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), math.nan, np.float32)
-    places, seen = np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
+    told, places, seen = np.zeros((rows, width), bool), np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
     seen[:, range(width), range(width)] = True  # padding sees itself: no softmax of nothing
     for row in range(rows):
         filled = 0
         while width - filled >= SHORTEST and (one := _grown(rng, found, width - filled)):
             place = slice(filled, filled + len(one.tokens))
-            tokens[row, place], labels[row, place], places[row, place], seen[row, place, place] = one
+            tokens[row, place], labels[row, place], told[row, place], places[row, place], seen[row, place, place] = one
             filled = place.stop
-    return Tree(tokens, labels, places, seen)
+    return Tree(tokens, labels, told, places, seen)
 
 
 def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | None:
@@ -154,14 +162,15 @@ def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | N
 
 
 def judgement(model: Any, trees: Tree) -> Any:
-    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`; of trees in rows."""
+    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`, and that of the true results; of
+    trees in rows."""
     good, bad = encode(GOOD)[0], encode(BAD)[0]
-    tokens, labels, places, seen = map(torch.from_numpy, trees)
+    tokens, labels, told, places, seen = map(torch.from_numpy, trees)
     at = ~torch.isnan(labels)
-    logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1][at[:, 1:]]
-    chances = torch.log_softmax(logits, -1)
-    values = labels[at]
-    return -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
+    logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1]
+    chances, values = torch.log_softmax(logits[at[:, 1:]], -1), labels[at]
+    judging = -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
+    return judging + torch.nn.functional.cross_entropy(logits[told[:, 1:]], tokens[told])
 
 
 def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str, ...], float]:
@@ -169,7 +178,7 @@ def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str
     grown = tree(question, [Chain(chain.steps, (0.0,) * len(chain.steps)) for chain in chains], room=sys.maxsize)
     if grown is None:
         return {}
-    tokens, labels, places, seen = (torch.from_numpy(one)[None] for one in grown)
+    tokens, labels, _, places, seen = (torch.from_numpy(one)[None] for one in grown)
     with torch.no_grad():
         logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[0, :-1]
     good, bad = encode(GOOD)[0], encode(BAD)[0]

@@ -72,7 +72,7 @@ class Sizes:
 
     problems: int = 2000
     samples: int = 16
-    tuning: int = 400
+    tuning: int = 600
     reinforcing: int = 15
     prompts: int = 24
     small: int = 2000

@@ -6,9 +6,7 @@ is true: a model that is only shown ends at the goal claims to be there.
 """
 
 import random
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ponder.errors import InputError
-from ponder.tasks import expression
 from ponder.train.data import BOS, EOS, encode, packed
 from ponder.train.loop import Recipe, train
-from ponder.train.tries import joined, verdict
+from ponder.train.tries import computed, joined, verdict
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
@@ -28,7 +25,9 @@ ERRORS = 0.4
 """The share of wrong tries that carry a loss."""
 VERDICT = 4.0
 """What a token of a verdict weighs, and of the number that it judges: they are short, and decide."""
-_COMPUTED = re.compile(r"([0-9]+[-+*/][0-9]+)=([0-9]+)(.*)")
+MISSED = 12.0
+"""What a token weighs of the true result that a wrong try ends its line with: a model that has read solutions alone claims the
+goal there."""
 MARGIN = 1.5
 """An answer is learnt at so many times the temperature that it is drawn at, so that it is nearly sure where it is drawn."""
 Label = tuple[float, float, int]
@@ -56,10 +55,11 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
     prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
     weights, begin = [1.0] * len(answer), 0
     for number, text in enumerate(shown.tries, 1):
-        if number < len(shown.tries) and rng.random() >= errors:
-            weights[begin : begin + len(text)] = [0.0] * len(text)
-        for start, end, weight in _computed(text):
-            weights[begin + start : begin + end] = [weight] * (end - start)
+        if number < len(shown.tries):
+            if rng.random() >= errors:
+                weights[begin : begin + len(text)] = [0.0] * len(text)
+            for start, end, last in computed(text):
+                weights[begin + start : begin + end] = [MISSED if last else 1.0] * (end - start)
         begin += len(text)
         end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
         weights[begin:end] = [VERDICT] * (end - begin)
@@ -67,15 +67,6 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
     return prompt + answer, [
         (weight, MARGIN * shown.temperature, place) for place, weight in enumerate([0.0] * len(prompt) + weights)
     ]
-
-
-def _computed(text: str) -> Iterator[tuple[int, int, float]]:
-    """Where the true results of a try stand, and what their tokens weigh: as much as a verdict those that end their line, which a
-    try ends with or arithmetic goes on from."""
-    for line in _COMPUTED.finditer(text):
-        with suppress(ValueError):  # divided by 0
-            if expression.value(expression.parse(line[1])) == int(line[2]):
-                yield *line.span(2), 1.0 if line[3] else VERDICT
 
 
 def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[Label]]]:

@@ -15,12 +15,14 @@ and ends. Each try reads what it works with in the line before it, as each step 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ponder.tasks import expression
 from ponder.train import advantage
 from ponder.train.data import EOS, FIRST_BYTE
 from ponder.train.rewards import accuracy
@@ -28,6 +30,7 @@ from ponder.types import Problem
 
 Floats = NDArray[np.float64]
 _ASKED = re.compile(r"([0-9 ]+) to ([0-9]+)$")
+_COMPUTED = re.compile(r"([0-9]+[-+*/][0-9]+)=([0-9]+)(.*)")
 _VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no left [0-9 ]+\n|yes$)")
 
 
@@ -44,6 +47,14 @@ def verdict(question: str, text: str) -> str:
     told, ended = int(asked[2]) if asked else 0, int(reached) if reached.isdecimal() else 0
     word = "yes" if asked is None or told == ended else f"no left{asked[1]}"
     return f"{max(told, ended)}-{min(told, ended)}={abs(told - ended)} {word}"
+
+
+def computed(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Where the true results of steps like `13-7=6 left 3 6` stand, and whether they end their lines."""
+    for line in _COMPUTED.finditer(text):
+        with suppress(ValueError):  # divided by 0
+            if expression.value(expression.parse(line[1])) == int(line[2]):
+                yield *line.span(2), not line[3]
 
 
 def joined(question: str, tries: Sequence[str]) -> str:
