@@ -28,11 +28,11 @@ def test_wrong_tries_carry_a_loss_now_and_then_and_verdicts_a_large_one():
     prompt, said = len(PROBLEM.question) + 2, len("\n34-23=11 no left 3 7 13\n")
     assert len(tokens) == len(bare) == shown.tokens
     assert {*full[:prompt]} == {0} == {*bare[: prompt + len("7*3=")]}
-    assert bare[prompt : prompt + len(MISS)] == [0] * 4 + [1, 1] + [0] * (len(MISS) - 8) + [4, 4]  # what it computed is true
-    assert [*full[prompt : prompt + len(MISS)]] == [*[1] * (len(MISS) - 2), 4, 4]  # where it ended is judged by the verdict
+    assert bare[prompt : prompt + len(MISS)] == [0] * 4 + [1, 1] + [0] * (len(MISS) - 8) + [12, 12]  # what it computed is true
+    assert [*full[prompt : prompt + len(MISS)]] == [*[1] * (len(MISS) - 2), 12, 12]  # where it ended is judged by the verdict
     assert {*bare[prompt + len(MISS) : prompt + len(MISS) + said]} == {4}
     assert full[prompt + len(MISS) :] == bare[prompt + len(MISS) :]
-    assert bare[-len("=23\n23-23=0 yes") - 1 :] == [1, *[4] * len("23\n23-23=0 yes"), 4]  # the end belongs to the verdict
+    assert bare[-len("=23\n23-23=0 yes") - 1 :] == [1, 1, 1, *[4] * len("\n23-23=0 yes"), 4]  # the end belongs to the verdict
     _, false = row(Shown(PROBLEM.question, (LIE, HIT)), random.Random(0), errors=0.0)
     assert {weight for weight, _, _ in false[prompt : prompt + len("7+3=11 left 13 11")]} == {0}
     alone, _ = row(Shown("compute left to right 1+2", ("1+2=3\nanswer 3",)), random.Random(0))

@@ -6,8 +6,8 @@ or ` -`, is its judgement. The marks before are always ` +`, so that a chain is 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
 shared beginning is computed, and its label counted, once.
 
-Most wrong ends claim the goal by a false result (`30-1=9`). To see that takes a model that computes, and layers above to compare in: the
-body may be deepened, and true results are learnt as well as judgements.
+Most wrong ends claim the goal by a false result (`30-1=9`). To see that takes a model that computes, and layers above to compare
+in: the body may be deepened, and true results are learnt as well as judgements.
 """
 
 import math
@@ -161,16 +161,15 @@ def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | N
     return None
 
 
-def judgement(model: Any, trees: Tree) -> Any:
-    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`, and that of the true results; of
-    trees in rows."""
+def losses(model: Any, trees: Tree) -> tuple[Any, Any]:
+    """The mean cross-entropies, in nats, between the values and what the model gives ` +` and ` -`, and of the true results."""
     good, bad = encode(GOOD)[0], encode(BAD)[0]
     tokens, labels, told, places, seen = map(torch.from_numpy, trees)
     at = ~torch.isnan(labels)
     logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1]
     chances, values = torch.log_softmax(logits[at[:, 1:]], -1), labels[at]
     judging = -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
-    return judging + torch.nn.functional.cross_entropy(logits[told[:, 1:]], tokens[told])
+    return judging, torch.nn.functional.cross_entropy(logits[told[:, 1:]], tokens[told])
 
 
 def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str, ...], float]:
@@ -220,7 +219,7 @@ def fit(model: Any, found: Sequence[Labelled], recipe: Recipe, folder: Path, tol
     folder.mkdir(parents=True, exist_ok=True)
 
     def loss(model: Any, step: int) -> Any:
-        return judgement(model, batch(found, recipe.seed, step, recipe.rows, recipe.width))
+        return sum(losses(model, batch(found, recipe.seed, step, recipe.rows, recipe.width)))
 
     train(model, loss, recipe, folder / "checkpoint.pt", told)
     return ship(model, "mini-prm", folder)
