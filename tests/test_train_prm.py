@@ -10,6 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
+from transformers import LlamaForCausalLM  # noqa: E402
+
 from ponder import cli  # noqa: E402
 from ponder.tasks import countdown, get  # noqa: E402
 from ponder.train import loop, prm  # noqa: E402
@@ -18,7 +20,6 @@ from ponder.train.mini import deepened, shape  # noqa: E402
 from ponder.train.rollouts import Chain, Labelled  # noqa: E402
 from ponder.verifiers.prm import inline  # noqa: E402
 from tiny import llama  # noqa: E402
-from transformers import LlamaForCausalLM  # noqa: E402
 
 ASKED = countdown.problem(get("countdown-4"), (3, 7, 8, 8), 24)
 CHAINS = (
