@@ -106,11 +106,16 @@ def difference(generator: np.random.Generator, problems: int, mean: float) -> Ma
     return *paired_interval(first, second), 0.2 * mean
 
 
-def verdicts(generator: np.random.Generator, problems: int, mean: float) -> Made:
-    """One verdict of each method a problem, with the same rate."""
+def verdicts(generator: np.random.Generator, problems: int, mean: float, second: float = 0.8) -> Made:
+    """One verdict of each method a problem; the second is right so many times as often, everywhere."""
     chance = rates(generator, problems, mean)
-    first, second = ((generator.random(chance.shape) < each).astype(float) for each in (chance, 0.8 * chance))
-    return *paired_interval(first, second), 0.2 * mean
+    one, other = ((generator.random(chance.shape) < each).astype(float) for each in (chance, second * chance))
+    return *paired_interval(one, other), (1 - second) * mean
+
+
+def equals(generator: np.random.Generator, problems: int, mean: float) -> Made:
+    """One verdict of each of two methods that are equally good."""
+    return verdicts(generator, problems, mean, 1.0)
 
 
 def ratio(generator: np.random.Generator, problems: int, mean: float) -> Made:
@@ -128,6 +133,7 @@ SIMULATIONS: dict[str, Simulation] = {
     "clusters, ICC .5": clustered,
     "difference, 8 samples": difference,
     "difference, one sample": verdicts,
+    "no difference, one sample": equals,
     "ratio": ratio,
 }
 
