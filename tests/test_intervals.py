@@ -117,6 +117,13 @@ def test_a_ratio_is_unbounded_where_its_second_mean_may_be_0() -> None:
     assert np.isinf(ratio_interval(ones, sparse)).all()
 
 
+def test_problems_at_which_both_are_0_say_nothing_of_a_ratio() -> None:
+    first, second = np.array([[3.0], [5.0], [4.0], [2.0]]), np.array([[4.0], [6.0], [6.0], [2.0]])
+    nothing = np.zeros((20, 1))
+    assert_allclose(ratio_interval(np.vstack([first, nothing]), np.vstack([second, nothing])), ratio_interval(first, second))
+    assert np.isnan(ratio_interval(first[:1], second[:1])).all()
+
+
 @pytest.mark.parametrize(("problems", "mean"), [(30, 0.3), (100, 0.1), (200, 0.5), (500, 0.9)])
 def test_coverage_of_right_and_wrong_answers(problems: int, mean: float) -> None:
     generator = np.random.default_rng(problems)

@@ -111,20 +111,23 @@ def paired_interval(
 def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
     """Limits of mean(first) / mean(second) over the same problems, (problems, ks) each, by Fieller's theorem with Student's t.
 
-    The ratios r at which mean(first - r second) is not told from 0. Unbounded (-inf, inf) where the second mean is not told from 0.
-    Source: Fieller 1954.
+    The ratios r at which mean(first - r second) is not told from 0. A problem at which both are 0 says nothing of them, and does
+    not count. Unbounded (-inf, inf) where the second mean is not told from 0. Source: Fieller 1954.
     """
     one, other = (np.atleast_2d(np.asarray(each, float)) for each in (first, second))
-    n = len(one)
-    if n < 2:
-        return np.full(one.shape[1], np.nan), np.full(one.shape[1], np.nan)
-    above, below, t2 = one.mean(axis=0), other.mean(axis=0), _t(n - 1, level) ** 2 / n
-    square = below**2 - t2 * other.var(axis=0, ddof=1)
-    middle = above * below - t2 * ((one - above) * (other - below)).sum(axis=0) / (n - 1)
-    rest = middle**2 - square * (above**2 - t2 * one.var(axis=0, ddof=1))
-    known = (square > 0) & (rest >= 0)
+    count = ((one != 0) | (other != 0)).sum(axis=0)
+    some = np.maximum(count, 2)
+    above, below = one.sum(axis=0), other.sum(axis=0)
+    own, its, shared = (
+        (x * y).sum(axis=0) - x.sum(axis=0) * y.sum(axis=0) / some for x, y in ((one, one), (other, other), (one, other))
+    )
+    t2 = _t(some - 1, level) ** 2 * some / (some - 1)
+    square, middle = below**2 - t2 * its, above * below - t2 * shared
+    rest = middle**2 - square * (above**2 - t2 * own)
+    known = (square > 0) & (rest >= 0) & (count > 1)
     root, safe = np.sqrt(np.maximum(rest, 0)), np.where(known, square, 1.0)
-    return np.where(known, (middle - root) / safe, -np.inf), np.where(known, (middle + root) / safe, np.inf)
+    low, high = np.where(known, (middle - root) / safe, -np.inf), np.where(known, (middle + root) / safe, np.inf)
+    return (low, high) if len(one) > 1 else (low * np.nan, high * np.nan)
 
 
 def bootstrap(
