@@ -103,7 +103,8 @@ def hindsight(one: Labelled, rng: random.Random) -> Labelled:
         return one
     asked = countdown.problem(countdown.countdown_mixed, numbers, rng.choice(allowed))
     chains = [exact(asked, chain) for chain in one.chains]
-    wrong = {number for number, chain in enumerate(chains) if chain.values[-1] == 0 and rng.random() < 0.5}
+    ended = [number for number, chain in enumerate(chains) if chain.values[-1] == 0 and " left " not in chain.steps[-1]]
+    wrong = {number for number in ended if rng.random() < 0.5}
     return Labelled(asked.question, tuple(_claimed(one, asked) if at in wrong else one for at, one in enumerate(chains)))
 
 
@@ -116,8 +117,8 @@ def _claimed(chain: Chain, asked: Problem) -> Chain:
 def walked(rng: random.Random) -> Labelled:
     """Random walks over random numbers, as the generator of problems takes them, asked for what one of them reached.
 
-    Half of the walks turn off from an earlier one. They cost nothing, and teach what numbers can reach; `builtin:mini`'s own
-    solutions teach what its mistakes are like.
+    Half of the walks turn off from an earlier one, and beside half of them stands one that miscomputes and ends there. They cost
+    nothing, and teach what numbers can reach and what is true; `builtin:mini`'s own solutions teach what its mistakes are like.
     """
     while True:
         numbers = [rng.randint(1, countdown.LARGEST_NUMBER) for _ in range(rng.choices((3, 4, 5), weights=(2, 5, 3))[0])]
@@ -127,9 +128,19 @@ def walked(rng: random.Random) -> Labelled:
             begun = turn[: rng.randrange(len(turn))] if rng.random() < 0.5 else []
             walks.append([*begun, *countdown.walk(rng, begun[-1][1] if begun else numbers)])
         written = dict.fromkeys(tuple(line for line, _ in walk) for walk in walks)
+        written |= dict.fromkeys(_miscomputed(rng, walk) for walk in list(written) if rng.random() < 0.5)
         unasked = Labelled(countdown.question(numbers, 0), tuple(Chain(steps, (None,) * len(steps)) for steps in written))
         if (found := hindsight(unasked, rng)) is not unasked:
             return found
+
+
+def _miscomputed(rng: random.Random, steps: tuple[str, ...]) -> tuple[str, ...]:
+    """The beginning of a walk up to a step, not the last, whose result is off: by a little, or in its first digit."""
+    at = rng.randrange(len(steps) - 1)
+    begun, _, result = steps[at].rpartition(" ")
+    near, digit = abs(int(result) + rng.choice((-10, -2, -1, 1, 2, 10))), f"{rng.randint(1, 9)}{result[1:]}"
+    wrong = rng.choice((near, digit))
+    return (*steps[:at], f"{begun.replace(f'={result} ', f'={wrong} ', 1)} {wrong}")
 
 
 def batch(found: Sequence[Labelled], seed: int, step: int, rows: int, width: int) -> Tree:
