@@ -46,6 +46,11 @@ _SPEND = """
 INSERT INTO spend VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
 requests = requests + ?4, tokens = tokens + ?5, usd = usd + ?6, unpriced = unpriced + ?7
 """
+_CLOSE = """
+UPDATE request SET state = ?1, (tokens, usd, unpriced) = (
+    SELECT COALESCE(SUM(tokens), 0), COALESCE(SUM(usd), 0), COALESCE(SUM(unpriced), 0) FROM draw WHERE request = ?2
+) WHERE id = ?2 AND state = 'open'
+"""
 
 State = Literal["open", "done", "interrupted"]
 DAY = PERIODS["day"]
@@ -57,8 +62,8 @@ class Ledger:
 
     def __init__(self, path: Path | str, clock: Callable[[], float] = time.time) -> None:
         self.path, self.clock = Path(path), clock
-        self._kept: asyncio.Future[None] | None = None
-        self._last: asyncio.TimerHandle | None = None
+        self._last: asyncio.TimerHandle | None = None  # ends the transaction that changes share; None where there is none
+        self._waiting: list[asyncio.Future[None]] = []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -72,8 +77,8 @@ class Ledger:
     def admit(self, request: str, key: Key) -> list[Standing]:
         """Count one request of `key`, and say how its limits stand with it. Raises LimitReached where one leaves nothing,
         StoreError for an id used before."""
+        now = self.clock()
         with self._writing():
-            now = self.clock()
             before = self.standings(key)
             for standing in before:
                 if standing.left < (1 if standing.limit.kind == "requests" else 1e-12):
@@ -82,18 +87,15 @@ class Ledger:
             row = (request, key.id, now, os.getpid())
             self.db.execute("INSERT INTO request (id, key, began, process, state) VALUES (?, ?, ?, ?, 'open')", row)
             self._spend(key, Used(requests=1), now)
-        return [Standing(one.limit, one.used + (one.limit.kind == "requests")) for one in before]
+        return [Standing(one.limit, one.used + 1) if one.limit.kind == "requests" else one for one in before]
 
     def journal(self, request: str, key: Key, number: int, usage: Usage, usd: float | None) -> None:
         """Draw `number` of a request has used so much until now; `usd` is None where the price is unknown."""
-        so_far = Used(0, usage.computed, usd or 0.0, usage.computed if usd is None else 0)
+        more = Used(0, usage.computed, usd or 0.0, usage.computed if usd is None else 0)
+        row = (request, number, more.tokens, more.usd, more.unpriced)
         with self._writing():
-            place = (request, number)
-            known = self.db.execute("SELECT tokens, usd, unpriced FROM draw WHERE request = ? AND number = ?", place).fetchone()
-            before = Used(0, *(known or (0, 0.0, 0)))
-            more = Used(0, so_far.tokens - before.tokens, so_far.usd - before.usd, so_far.unpriced - before.unpriced)
-            row = (*place, so_far.tokens, so_far.usd, so_far.unpriced)
-            self.db.execute("INSERT OR REPLACE INTO draw VALUES (?, ?, ?, ?, ?)", row)
+            if not self.db.execute("INSERT OR IGNORE INTO draw VALUES (?, ?, ?, ?, ?)", row).rowcount:
+                more = self._grown(row, more)
             self._spend(key, more, self.clock())
 
     def settle(self, request: str, state: State = "done") -> None:
@@ -131,63 +133,77 @@ class Ledger:
 
     async def kept(self) -> None:
         """Return when all that was written so far outlives this process. Raises StoreError where it could not be written."""
-        if self._kept is not None:
-            asyncio.get_running_loop().call_soon(self._commit)
-            await asyncio.shield(self._kept)
+        if self._last is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._commit)
+        self._waiting.append(safe := loop.create_future())
+        await safe
 
     def close(self) -> None:
         self._commit()
         self.db.close()
 
+    def _grown(self, row: tuple[str, int, int, float, int], so_far: Used) -> Used:
+        """By how much a draw's entry has grown, which is what `row` says now."""
+        query = "SELECT tokens, usd, unpriced FROM draw WHERE request = ? AND number = ?"
+        tokens, usd, unpriced = self.db.execute(query, row[:2]).fetchone()
+        self.db.execute("REPLACE INTO draw VALUES (?, ?, ?, ?, ?)", row)
+        return Used(0, so_far.tokens - tokens, so_far.usd - usd, so_far.unpriced - unpriced)
+
     def _spend(self, key: Key, more: Used, now: float) -> None:
-        spent, periods = (more.requests, more.tokens, more.usd, more.unpriced), {DAY, EVER, *(one.seconds for one in key.limits)}
+        spent, periods = (more.requests, more.tokens, more.usd, more.unpriced), {DAY, EVER, *[one.seconds for one in key.limits]}
         self.db.executemany(_SPEND, [(key.id, seconds, window(seconds, now), *spent) for seconds in periods])
 
     def _close(self, requests: Iterable[str], state: State) -> None:
         for request in requests:
-            sums = "SELECT COALESCE(SUM(tokens), 0), COALESCE(SUM(usd), 0), COALESCE(SUM(unpriced), 0) FROM draw WHERE request = ?"
-            total = self.db.execute(sums, (request,)).fetchone()
-            closed = self.db.execute(
-                "UPDATE request SET tokens = ?, usd = ?, unpriced = ?, state = ? WHERE id = ? AND state = 'open'",
-                (*total, state, request),
-            )
-            if closed.rowcount:
+            if self.db.execute(_CLOSE, (state, request)).rowcount:
                 self.db.execute("DELETE FROM draw WHERE request = ?", (request,))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One change: all of it or nothing; with others inside an event loop, or at once outside of one."""
         try:
-            self._begin()
-            self.db.execute("SAVEPOINT change")
+            if self.db.in_transaction:
+                with self._beside():
+                    yield
+                return
+            self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self.db.execute("ROLLBACK TO change")
+                self.db.rollback()
                 raise
-            finally:
-                self.db.execute("RELEASE change")
-                if self._kept is None:
-                    self.db.execute("COMMIT")
+            self._share()
         except sqlite3.Error as error:
             if not self.db.in_transaction:  # the other changes are gone with this one
                 self._end(error)
             raise self._lost(error) from error
 
-    def _begin(self) -> None:
-        if self.db.in_transaction:
-            return
-        self.db.execute("BEGIN IMMEDIATE")
+    @contextmanager
+    def _beside(self) -> Iterator[None]:
+        """A change in a transaction that others have begun: where it fails, it is undone alone."""
+        self.db.execute("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK TO change")
+            raise
+        finally:
+            self.db.execute("RELEASE change")
+
+    def _share(self) -> None:
+        """Let others into the transaction that has been begun, or end it where there is no event loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            self.db.execute("COMMIT")
             return
-        self._kept = loop.create_future()
         self._last = loop.call_later(LINGER, self._commit)
 
     def _commit(self) -> None:
         """End the transaction that changes share, if there is one."""
-        if self._kept is None:
+        if self._last is None:
             return
         try:
             self.db.execute("COMMIT")
@@ -198,11 +214,13 @@ class Ledger:
             self._end()
 
     def _end(self, error: sqlite3.Error | None = None) -> None:
-        kept, self._kept = self._kept, None
+        """Tell who waits that it is safe, or lost."""
         if self._last is not None:  # a loop is not woken for what is over
             self._last.cancel()
-        if kept is not None and not kept.done():
-            kept.set_exception(self._lost(error)) if error else kept.set_result(None)
+        waiting, self._last, self._waiting = self._waiting, None, []
+        for one in waiting:
+            if not one.done():
+                one.set_exception(self._lost(error)) if error else one.set_result(None)
 
     def _lost(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"cannot write to the ledger `{self.path}`: {error}")
