@@ -18,10 +18,13 @@ from ponder.serve import endpoints, messages, models, studio
 from ponder.serve.document import described, refusals
 from ponder.serve.errors import Refusal, refusal
 from ponder.serve.house import open_house
-from ponder.serve.route import Route
+from ponder.serve.route import Route, Straight
 from ponder.serve.seams import Seams
 from ponder.serve.settings import Settings
 from ponder.serve.sse import ClientGone
+
+
+_UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's own, which quote errors: ours do not
 
 
 def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
@@ -35,7 +38,9 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
             made.state.house = house
             yield
 
-    made = FastAPI(title="ponder", version=ponder.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    made = FastAPI(
+        title="ponder", version=ponder.__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=_UNTOLD
+    )
     for method, path, endpoint in (
         ("POST", "/v1/chat/completions", endpoints.chat_completion),
         ("POST", "/v1/completions", endpoints.completion),
@@ -53,6 +58,7 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
             path, endpoint, methods=[method], response_model=None, responses=refusals(path),
             route_class_override=Route if method == "POST" else None,
         )  # fmt: skip
+    made.add_middleware(Straight, routes=made.routes)
     studio.add(made, live)
     made.add_exception_handler(PonderError, _refused)
     made.add_exception_handler(RequestValidationError, _invalid)
