@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.models.gate import Gate, Stay
+from ponder.models.gate import Gate
 from ponder.models.simulated import ABLE, Simulated
 from ponder.solve import solve
 from ponder.tasks.simulated import problems
 
 
 async def visit(gate, party, log, seconds=0.0):
-    async with gate.enter(Stay(), 1, party):
+    async with gate.enter(1, party):
         log.append(party)
         await asyncio.sleep(seconds)
 
@@ -29,7 +29,7 @@ def test_the_width_holds_and_every_call_that_is_not_cancelled_gets_in(calls, wid
 
     async def call(gate, number, party, pause):
         nonlocal running, most
-        async with gate.enter(Stay(), 1, party):
+        async with gate.enter(1, party):
             running += 1
             most = max(most, running)
             try:

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ponder import budget, store, trace
 from ponder.budget import Budget
@@ -179,7 +180,7 @@ WRITTEN = "One.  Two! Three"
 def test_a_regular_expression_ends_a_draw_at_the_same_place_however_the_stream_is_cut(pieces, until, text, stop):
     """Before the first match that ends before the last character seen; a match at the very end is no end but the model's own."""
     *first, last = [Chunk(piece, token_ids=(1,)) for piece in pieces]
-    [one] = draw(Scripted(*first, replace(last, finish_reason="stop")), replace(REQUEST, until=re.compile(until)))
+    [one] = draw(Scripted(*first, structs.replace(last, finish_reason="stop")), replace(REQUEST, until=re.compile(until)))
     assert (one.text, one.stop, one.finish_reason) == (text, stop, "stop")
 
 

@@ -14,6 +14,7 @@ from textwrap import indent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from msgspec import structs
 
 from ponder.errors import EndpointError, InputError
 from ponder.models.simulated import VOCABULARY, Fault, Simulated, final_answer
@@ -231,7 +232,7 @@ def test_the_likeliest_tokens_share_what_the_drawn_one_leaves() -> None:
         [logprob], [top] = chunk.logprobs, chunk.top_logprobs
         other = log((1 - exp(logprob)) / (VOCABULARY - 1))
         assert top == pytest.approx((logprob, other, other))
-    assert [replace(chunk, top_logprobs=(), top_tokens=()) for chunk in drawn] == stream(Simulated(), ask(logprobs=True))
+    assert [structs.replace(chunk, top_logprobs=(), top_tokens=()) for chunk in drawn] == stream(Simulated(), ask(logprobs=True))
     assert stream(Simulated(), ask(top_logprobs=3))[0].top_logprobs == drawn[0].top_logprobs
 
 
@@ -384,7 +385,7 @@ def test_faults_midway_leave_half_of_the_draw(fault: Fault, error: type) -> None
 
 def test_silent_gives_everything_but_the_usage() -> None:
     arrived, _ = seen(failing("silent"))
-    assert arrived == [replace(chunk, usage=None) for chunk in stream(Simulated(), ask())]
+    assert arrived == [structs.replace(chunk, usage=None) for chunk in stream(Simulated(), ask())]
 
 
 def test_faults_come_with_their_probabilities() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ponder import trace
 from ponder.budget import Budget
@@ -209,7 +210,7 @@ def test_an_unnamed_stop_without_which_every_step_would_look_like_an_ending():
     class Mute(Simulated):
         async def stream(self, request):
             async for chunk in super().stream(request):
-                yield replace(chunk, stop=None)
+                yield structs.replace(chunk, stop=None)
 
     [path] = grow(Mute(steps=3, abilities=replace(ONE_BY_ONE, names_stop=False)), [Path()], rounds=4)
     assert (len(path.steps), path.ended, path.truncated) == (4, True, False)
@@ -222,7 +223,7 @@ def test_a_step_of_so_many_tokens(silent):
     class Silent(Simulated):
         async def stream(self, request):
             async for chunk in super().stream(request):
-                yield replace(chunk, usage=None, token_ids=()) if silent else chunk
+                yield structs.replace(chunk, usage=None, token_ids=()) if silent else chunk
 
     def written(problem):
         path = Path()
@@ -240,7 +241,7 @@ def test_where_nobody_counts_tokens_a_step_does_not_end_the_path():
     class Silent(Simulated):
         async def stream(self, request):
             async for chunk in super().stream(request):
-                yield replace(chunk, usage=None, token_ids=())
+                yield structs.replace(chunk, usage=None, token_ids=())
 
     [path] = grow(Silent(steps=3, abilities=ONE_BY_ONE), [Path()], rounds=4)
     assert (path.truncated, path.tokens, len(path.steps)) == (False, 0, 4)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ponder.errors import AbilityMissing, BudgetExhausted, InputError, ModelError
 from ponder.models.simulated import ABLE, Simulated
@@ -35,13 +36,13 @@ class Apart(Scripted):
         thoughts = None if request.prefix else Thoughts()
         async for chunk in super().stream(request):
             if thoughts is None:
-                yield replace(chunk, stop=None)
+                yield structs.replace(chunk, stop=None)
                 continue
             reasoning, text = thoughts.feed(chunk.text)
             if chunk.finish_reason:
                 last = thoughts.end()
                 reasoning, text = reasoning + last[0], text + last[1]
-            yield replace(chunk, reasoning=reasoning, text=text, stop=None)
+            yield structs.replace(chunk, reasoning=reasoning, text=text, stop=None)
 
 
 def thoughts(answer):

@@ -14,8 +14,11 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+import msgspec
 
 from ponder.ambient import Ambient
 from ponder.errors import BudgetExhausted, InputError
@@ -73,8 +76,7 @@ def _amount(part: str, text: str) -> tuple[str, float]:
     raise InputError(f"cannot read the budget {text!r}: write tokens as 4000, dollars as $0.02, time as 30s, or 64 calls")
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What a draw costs, or the most that it can. Seconds are not charged: they pass."""
 
     tokens: int = 0
@@ -144,7 +146,7 @@ class Meter:
         queue((self, most, turn))
         self._admit()
         try:
-            async with asyncio.timeout_at(None if self.deadline == float("inf") else self.deadline):
+            async with self.in_time():
                 await turn
         except (asyncio.CancelledError, TimeoutError) as stop:
             if turn.done() and not turn.cancelled() and turn.exception() is None:  # admitted in the moment it gave up
@@ -153,6 +155,10 @@ class Meter:
             if isinstance(stop, TimeoutError):
                 raise self.out_of_time() from None
             raise
+
+    def in_time(self) -> AbstractAsyncContextManager[object]:
+        """Raises `TimeoutError` inside when the time is up, if there is a limit on it."""
+        return nullcontext() if self.deadline == float("inf") else asyncio.timeout_at(self.deadline)
 
     def settle(self, most: Charge, actual: Charge) -> None:
         """Give back what was reserved and spend what was used."""

@@ -44,7 +44,8 @@ def draw_seed(content_key: str, index: int) -> int:
 
 def _content(request: Request) -> dict[str, Any]:
     """What shapes the answer. What came later is in it only where it is asked for: so banks from before there was any stay good."""
-    content: dict[str, Any] = msgspec.to_builtins(replace(request, n=1, until=None, watch=None))
+    content: dict[str, Any] = msgspec.to_builtins(request, enc_hook=lambda _: None)
+    content["n"] = 1
     del content["until"], content["top_logprobs"], content["watch"]
     later = [(content, "fields")] + [(message, "raw") for message in content["messages"]]
     for holder, name in later:

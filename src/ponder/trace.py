@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -22,15 +21,14 @@ from ponder.errors import InputError
 from ponder.types import Answer, Chunk, Cost, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """`at` is in seconds since the trace began."""
 
     id: int
     kind: str
     at: float
     parent: int | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Trace:

@@ -1,4 +1,5 @@
-"""The nouns that everything else is written in: frozen dataclasses and three protocols.
+"""The nouns that everything else is written in: frozen dataclasses and three protocols. What each token or call makes anew is a
+frozen `msgspec.Struct`, which is made in a twentieth of the time.
 
 A `Problem` is asked, a `Request` is sent, `Chunk`s stream back and add up to a `Sample`; a `Sample` with
 its extracted answer and its `Score` is a `Candidate`; the chosen `Candidate` with its bill is an `Answer`.
@@ -10,6 +11,8 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Reads = Literal["nothing", "tests", "reference"]
@@ -36,8 +39,7 @@ class Call:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens and calls. `prompt` counts every prompt token submitted, `cached` those of them served from a prefix cache."""
 
     calls: int = 0
@@ -110,8 +112,7 @@ class Request:
     fields: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of a stream. `choice` says which of the request's `n` draws it belongs to.
 
     The last chunk of a choice carries `finish_reason` and, if a stop string ended it, `stop` (the string itself is not part of

@@ -31,7 +31,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "stopped": answer.stopped,
         "strategy": answer.strategy,
         "model": answer.model,
-        "usage": {role: asdict(usage) for role, usage in answer.usage.items()},
+        "usage": {role: msgspec.to_builtins(usage) for role, usage in answer.usage.items()},
         "cost": asdict(answer.cost),
         "candidates": [
             {"answer": one.answer, "score": one.value, "tokens": one.sample.usage.computed} for one in answer.candidates

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import structs
 
 from ponder.errors import AbilityMissing, EndpointError, InputError, ModelError, ProtocolError
 from ponder.types import Call, Chunk, FinishReason, Model, Request, Sample, Usage
@@ -182,14 +184,14 @@ class Drawing:
             said = self._reported
             total = Usage(1, said.prompt, said.cached, max(said.completion, sum(counted)))
         elif self._seen and all(choice.counted or not choice.length for choice in self.choices):
-            total, source = replace(self.worst, completion=sum(counted)), "rule"
+            total, source = structs.replace(self.worst, completion=sum(counted)), "rule"
         else:
             total, source = self.worst, "reserved"
         if len(counted) == 1:
             return [total], source
         parts = _split(total.completion, counted if sum(counted) == total.completion else [c.length for c in self.choices])
         rest = [Usage(completion=part) for part in parts]
-        return [replace(total, completion=parts[0]), *rest[1:]], source
+        return [structs.replace(total, completion=parts[0]), *rest[1:]], source
 
 
 def _split(total: int, weights: Sequence[int]) -> list[int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -43,21 +42,16 @@ class Gate:
         """Calls that wait for a place."""
         return sum(len(party.waiting) for party in self._parties.values())
 
-    @asynccontextmanager
-    async def enter(self, stay: Stay, draws: int, party: Hashable = None) -> AsyncIterator[None]:
-        """Wait for a place for a call of `draws` draws, and time its stay. `party` is who asks: whatever is equal is one."""
-        await self._take(party)
-        self._tick(draws)
-        began, virtual = time.monotonic(), self._virtual
-        try:
-            yield
-        finally:
-            self._tick(-draws)
-            stay.seconds, stay.share = time.monotonic() - began, self._virtual - virtual
-            self._leave(party)
+    def enter(self, draws: int, party: Hashable = None) -> Stay:
+        """A call of `draws` draws: entered, it waits for a place. `party` is who asks: whatever is equal is one."""
+        return Stay(self, draws, party)
 
     async def _take(self, name: Hashable) -> None:
-        party = self._parties.setdefault(name, Party())
+        party = self._parties.get(name) or self._parties.setdefault(name, Party())
+        if self._free and not self._asking:
+            party.running += 1
+            self._free -= 1
+            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         party.waiting.append(turn)
         self._asking[party.running][party] = None
@@ -77,7 +71,8 @@ class Gate:
         party.running -= 1
         self._free += 1
         self._settle(name, party, party.running + 1)
-        self._serve()
+        if self._asking:
+            self._serve()
 
     def _serve(self) -> None:
         """Give free places away."""
@@ -99,26 +94,42 @@ class Gate:
             del self._parties[name]
 
     def _move(self, party: Party, before: int) -> None:
-        level = self._asking[before]
-        level.pop(party, None)
+        level = self._asking.get(before, {})
+        if party in level:
+            del level[party]
+            if not level:
+                del self._asking[before]
         if any(not turn.done() for turn in party.waiting):
             self._asking[party.running][party] = None
-        if not level:
-            del self._asking[before]
 
-    def _tick(self, change: int) -> None:
+    def _tick(self, change: int) -> float:
+        """So many more draws are in flight from now on; the virtual time of now."""
         now = time.monotonic()
         if self._active:
             self._virtual += (now - self._since) / self._active
         self._since, self._active = now, self._active + change
+        return self._virtual
 
 
 @dataclass(slots=True)
 class Stay:
-    """One call inside the gate: its latency in `seconds`, and each of its draws' `share` of the busy time."""
+    """One call inside the gate. Left, it has its latency in `seconds`, and each of its draws' `share` of the busy time."""
 
+    gate: Gate
+    draws: int
+    party: Hashable
     seconds: float = 0.0
     share: float = 0.0
+
+    async def __aenter__(self) -> None:
+        await self.gate._take(self.party)
+        self.share -= self.gate._tick(self.draws)
+        self.seconds -= time.monotonic()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.share += self.gate._tick(-self.draws)
+        self.seconds += time.monotonic()
+        self.gate._leave(self.party)
 
 
 _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyDictionary()
@@ -126,5 +137,5 @@ _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyD
 
 def gate(model: Model) -> Gate:
     """The model's gate in this event loop."""
-    gates = _gates.setdefault(asyncio.get_running_loop(), {})
-    return gates.setdefault(model.fingerprint, Gate(model.concurrency))
+    gates, name = _gates.setdefault(asyncio.get_running_loop(), {}), model.fingerprint
+    return gates.get(name) or gates.setdefault(name, Gate(model.concurrency))

@@ -1,8 +1,10 @@
 """One call's bytes become chunks, and the chunks must add up: no input or output happens here, so every split can be tested."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import structs
 
 from ponder.errors import ProtocolError
 from ponder.models import wire
@@ -95,7 +97,7 @@ class Reply:
             )
         fault = self._fault()
         if self._held is not None:
-            yield replace(self._held, usage=None if fault else self._usage)
+            yield structs.replace(self._held, usage=None if fault else self._usage)
             self._held = None
         if fault:
             raise ProtocolError(f"`{self.who}` {fault}")
@@ -113,7 +115,7 @@ class Reply:
             if self.complete:
                 self._held, self._usage = chunk, so_far
             else:
-                yield replace(chunk, usage=so_far) if self.running else chunk
+                yield structs.replace(chunk, usage=so_far) if self.running else chunk
         of_one = self.request.n > 1 and (not self.complete or (self.running and payload.choices))  # as vLLM's running counts are
         if not of_one:
             self._usage = wire.usage(payload.usage, self.who) or self._usage
@@ -124,7 +126,7 @@ class Reply:
         if said is None:
             return None
         self._running[choice] = said.completion
-        return replace(said, completion=sum(self._running.values()))
+        return structs.replace(said, completion=sum(self._running.values()))
 
     def _chunk(self, choice: wire.Choice, payload: wire.Payload) -> Chunk | None:
         """The choice's news; None if there is none, as in the events that some vendors send first and last."""

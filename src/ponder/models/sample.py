@@ -18,7 +18,7 @@ from ponder.budget import Charge
 from ponder.cost import flops
 from ponder.errors import AbilityMissing, BudgetExhausted, PriceUnknown
 from ponder.models.drawing import Drawing
-from ponder.models.gate import Stay, gate
+from ponder.models.gate import gate
 from ponder.trace import Trace
 from ponder.types import Chunk, Model, Request, Sample, Usage
 
@@ -171,7 +171,7 @@ def _calls(
             for index in indices
         ]
     missing = [index for index in indices if index not in ready]
-    room = budget.current().room(replace(most(model, request), calls=0))
+    room = budget.current().room(msgspec.structs.replace(most(model, request), calls=0))
     replays = [partial(_replay, model, request, key, ready[index], role, parent) for index in indices if index in ready]
     return again + replays + [partial(_call, model, request, key, batch, role, parent) for batch in _batches(missing, room)]
 
@@ -206,12 +206,11 @@ async def _call(model: Model, request: Request, key: str, indices: Sequence[int]
     request = replace(request, n=len(indices), seed=store.draw_seed(law, indices[0]))
     meter, most_used = budget.current(), worst(model, request)
     reserved = charge(model, most_used)
-    drawing, stay = Drawing(indices, most_used), Stay()
+    drawing, stay = Drawing(indices, most_used), gate(model).enter(len(indices), trace.current().root)
     await meter.reserve(reserved, ahead=role != "policy")  # a candidate that is never judged was drawn for nothing
     try:
-        async with asyncio.timeout_at(None if meter.deadline == float("inf") else meter.deadline):
-            async with gate(model).enter(stay, len(indices), trace.current().root):
-                await drawing.run(model, request, _heard(indices) if role == "policy" and trace.aloud() else None)
+        async with meter.in_time(), stay:
+            await drawing.run(model, request, _heard(indices) if role == "policy" and trace.aloud() else None)
     except TimeoutError:
         raise meter.out_of_time() from None
     finally:

@@ -15,7 +15,7 @@ import asyncio
 import re
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate, zip_longest
@@ -23,6 +23,8 @@ from math import exp, expm1, log, sqrt
 from random import Random
 from typing import Literal
 from zlib import crc32
+
+from msgspec import structs
 
 from ponder.errors import EndpointError, InputError
 from ponder.types import Abilities, Chunk, FinishReason, Message, Price, Problem, Request, Usage
@@ -154,7 +156,7 @@ class Simulated:
             for chunk in filter(None, chunks):
                 self.tally.completion += len(chunk.token_ids)
                 usage += Usage(completion=len(chunk.token_ids))
-                yield replace(chunk, usage=usage if self.abilities.usage and fault != "silent" else None)
+                yield structs.replace(chunk, usage=usage if self.abilities.usage and fault != "silent" else None)
 
     async def close(self) -> None:
         pass
@@ -213,8 +215,8 @@ class Simulated:
             for i in range(count)
         ] or [Chunk(choice=choice)]
         if request.prompt_logprobs and choice == 0:
-            chunks[0] = replace(chunks[0], prompt_logprobs=self._prompt_logprobs(request))
-        chunks[-1] = replace(chunks[-1], finish_reason=reason, stop=stop)
+            chunks[0] = structs.replace(chunks[0], prompt_logprobs=self._prompt_logprobs(request))
+        chunks[-1] = structs.replace(chunks[-1], finish_reason=reason, stop=stop)
         return chunks
 
     def _write(self, request: Request, choice: int) -> tuple[list[str], list[float]]:

@@ -38,9 +38,7 @@ def app(settings: Settings, seams: Seams = Seams()) -> FastAPI:
             made.state.house = house
             yield
 
-    made = FastAPI(
-        title="ponder", version=ponder.__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=_UNTOLD
-    )
+    made = FastAPI(title="ponder", version=ponder.__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=_UNTOLD)
     for method, path, endpoint in (
         ("POST", "/v1/chat/completions", endpoints.chat_completion),
         ("POST", "/v1/completions", endpoints.completion),

@@ -6,9 +6,11 @@ made, the leading answer. A client that cancels a call stops its draws.
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Annotated, Any
+
+import msgspec
 
 import ponder
 from ponder import tasks, trace, verifiers
@@ -63,7 +65,7 @@ class Bench:
         return {
             "answer": end["answer"], "text": end["text"], "stopped": end["stopped"], "strategy": started["strategy"],
             "model": started["model"], "tokens": cost.tokens, "usd": cost.usd, "seconds": round(cost.seconds, 3),
-            "draws": seen.draws, "usage": {role: asdict(used) for role, used in trace.usage(events).items()},
+            "draws": seen.draws, "usage": {role: msgspec.to_builtins(used) for role, used in trace.usage(events).items()},
         }  # fmt: skip
 
     async def verify(self, question: str, answers: list[str], verifier: str | None) -> list[dict[str, Any]]:

@@ -54,7 +54,8 @@ class Ponder(Strict):
 
 
 def compute(given: Ponder | None, effort: Effort | None = None, thinking: int | None = None) -> Compute:
-    given = given or Ponder()
+    if given is None:
+        return Compute(effort=effort, thinking=thinking)
     budget = Budget(**given.budget.model_dump()) if given.budget else Budget()
     return Compute(given.strategy, given.parameters, given.verifier, budget, effort, thinking)
 
