@@ -157,7 +157,7 @@ class Sample:
     text: str
     index: int = 0
     finish_reason: FinishReason = "stop"
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - it cannot change
     usage_source: Literal["model", "rule", "reserved"] = "model"
     reasoning: str = ""
     prefix: str = ""

@@ -23,7 +23,6 @@ from ponder.serve.seams import Seams
 from ponder.serve.settings import Settings
 from ponder.serve.sse import ClientGone
 
-
 _UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's own, which quote errors: ours do not
 
 
