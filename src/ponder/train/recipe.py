@@ -1,7 +1,7 @@
 """The recipe of the small reasoners: stages that make models out of models, each in a folder of its own, done once.
 
     zero        mini, explored, reinforced: no demonstrations (R1-Zero)
-    cold        mini, tuned on the searches of `zero`: the cold start
+    cold        mini, tuned on what `zero` explored and on its searches that try nothing twice: the cold start
     reasoner    cold, reinforced
     harvest     cold, tuned further on the right answers of `reasoner` (rejection sampling)
     r1          harvest, reinforced
@@ -130,17 +130,23 @@ def _zero(student: str) -> Make:
     return make
 
 
-def _tuned(teacher: str, student: str, teach: Teach, seed: int, share: float = 1.0) -> Make:
-    """The student tuned on what `teach` makes of the teacher's answers, for a share of the steps."""
+def _tuned(teacher: str, student: str, teach: Teach, seed: int, share: float = 1.0, also: str = "") -> Make:
+    """The student tuned on what `teach` makes of the teacher's answers, and on what `also` explored, for a share of the steps."""
 
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
         asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
         model = load(str(given[student]))
-        sft(model, shown, sizes.tuned(seed, share), folder / "tuned.pt")
+        sft(model, shown + (_found(given[also]) if also else []), sizes.tuned(seed, share), folder / "tuned.pt")
         return model
 
     return make
+
+
+def _found(weights: Path) -> list[Shown]:
+    """What the model with these weights was tuned on when it had explored."""
+    lines = (weights.parent / "explored.jsonl").read_bytes().splitlines()
+    return [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
 
 
 def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
@@ -154,10 +160,8 @@ def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
 
 def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
     """Tuned on the searches that `zero` explored, each with a length that it was made to fit."""
-    lines = (given["zero"].parent / "explored.jsonl").read_bytes().splitlines()
-    found = [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
     model = load(str(given["zero"]))
-    sft(model, allotted(found, 5), sizes.tuned(5, 0.25), folder / "tuned.pt")
+    sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(5, 0.25), folder / "tuned.pt")
     return model
 
 
@@ -178,7 +182,7 @@ class Stage:
 
 STAGES = {
     "zero": Stage(("mini",), _zero("mini")),
-    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2)),
+    "cold": Stage(("mini", "zero"), _tuned("zero", "mini", curated, 2, also="zero")),
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
