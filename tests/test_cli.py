@@ -51,6 +51,8 @@ def test_scale_prints_a_table_or_json_and_writes_the_report(capfd, tmp_path):
     assert {path.suffix for path in tmp_path.glob("report.*")} == {".html", ".svg", ".png"}
     code, out, _ = call(capfd, *asked, "--json")
     assert json.loads(out)["settings"]["samples"] == {"drawn": 0, "replayed": 32}
+    code, out, _ = call(capfd, *asked, "--json", "--max-tokens", "30")
+    assert json.loads(out)["settings"]["max_tokens"] == 30
 
 
 def test_a_file_of_ones_own_is_a_task(capfd, tmp_path):

@@ -20,6 +20,7 @@ from ponder.lab.scale import scale
 from ponder.models.simulated import Simulated
 from ponder.store import Store
 from ponder.strategies.parallel import best
+from ponder.tasks import get, sampled
 from ponder.tasks.simulated import problems, simulated
 from ponder.types import Abilities
 from ponder.verifiers.simulated import Imperfect
@@ -186,3 +187,11 @@ def test_the_result_shows_every_sample_its_spend_and_two_searches_a_strategy():
 def test_a_size_that_a_strategy_cannot_have_is_the_users_error_and_not_a_group_of_them():
     with pytest.raises(InputError, match="multiple of `width`"):
         measure(strategies=["beam"], budgets=[2], problems=3, verifier=Imperfect(simulated.verifier))
+
+
+def test_sampling_settings_are_the_problems_too():
+    """A task whose problems went on with the settings of before would be measured with those."""
+    short = sampled(get("countdown-3"), temperature=0.5, max_tokens=20)
+    assert (short.temperature, short.max_tokens) == (0.5, 20)
+    assert {(one.task.temperature, one.task.max_tokens) for one in short.load("test", 3)} == {(0.5, 20)}
+    assert sampled(short) is short

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from ponder import budget as budgets
-from ponder import separator, tasks, trace, verifiers
 from ponder import store as stores
+from ponder import tasks, trace, verifiers
 from ponder.budget import Budget
 from ponder.errors import BudgetExhausted, InputError
 from ponder.models.catalog import opened
@@ -51,7 +51,7 @@ async def solve(
     `ModelError` when every draw failed.
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
-    problem = _sampled(problem, temperature, max_tokens, step)
+    problem = replace(problem, task=tasks.sampled(problem.task, temperature, max_tokens, step))
     chosen, settings = _strategy(strategy or DEFAULT)
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = record or Trace(seed, listener)
@@ -103,13 +103,6 @@ async def stream(question: str | Problem, **settings: Any) -> AsyncIterator[Even
 
 def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
     return parse(strategy) if isinstance(strategy, str) else (strategy, {})
-
-
-def _sampled(problem: Problem, temperature: float | None, max_tokens: int | None, step: str | None) -> Problem:
-    """The problem with its task's sampling settings overridden."""
-    given = {"temperature": temperature, "max_tokens": max_tokens, "step": None if step is None else separator.read(step)}
-    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return replace(problem, task=replace(problem.task, **changed)) if changed else problem
 
 
 def _seen(problem: Problem, reads: Reads) -> Problem:

@@ -63,6 +63,26 @@ class Spending:
         How much accuracy must be won for a token: minimal, low, medium, high or max, as the policy has it; high without a budget.
     n
         How many samples the strategy may draw.
+    """
+
+    strategy: str | None = None
+    budget: str | None = None
+    policy: str | None = None
+    effort: str | None = None
+    n: Annotated[int | None, Parameter(alias="-n")] = None
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of `ponder.solve`; what was not given is left out."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Sampling:
+    """How draws are made, in `solve` and `scale`.
+
+    Parameters
+    ----------
     temperature
         Sampling temperature; the task's own by default.
     max_tokens
@@ -71,15 +91,6 @@ class Spending:
         What ends a step of a search: a string such as \\n\\n, /a regular expression/ or 64 (tokens); the task's own by default.
     """
 
-    strategy: str | None = None
-    budget: str | None = None
-    policy: str | None = None
-    effort: str | None = None
-    n: Annotated[int | None, Parameter(alias="-n")] = None
     temperature: float | None = None
     max_tokens: int | None = None
     step: str | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """The keyword arguments of `ponder.solve`; what was not given is left out."""
-        return {name: value for name, value in vars(self).items() if value is not None}

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from ponder import config, verifiers
 from ponder.cli import given, live, show
-from ponder.cli.flags import Options
+from ponder.cli.flags import Options, Sampling
 from ponder.cli.show import stdout
 from ponder.models import catalog
 from ponder.registry import split as split_specs
+from ponder.tasks import sampled
 from ponder.types import Task
 
 Axis = Literal["tokens", "flops", "usd", "seconds", "joules"]
@@ -31,6 +32,7 @@ def scale(
     axis: Axis = "tokens",
     store: Path | None = None,
     report: Path | None = None,
+    sampling: Sampling = Sampling(),
     options: Options = Options(),
 ) -> None:
     """Measure how accuracy grows with compute: draw once, evaluate every strategy at every number of samples.
@@ -60,7 +62,7 @@ def scale(
     report
         Where to write the report; .svg and .png figures stand beside it. By default report.html, and none with --json.
     """
-    asked, sizes = given.task(task, data), given.numbers(budgets)
+    asked, sizes = sampled(given.task(task, data), **vars(sampling)), given.numbers(budgets)
     with options.sandbox():
         models = [options.model or asked.model, *(one for one in split_specs(also) if one)]
         settings = {"problems": problems, "split": split, "seed": options.seed}

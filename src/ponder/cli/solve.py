@@ -10,7 +10,7 @@ import ponder
 from ponder import tasks
 from ponder.cli import given, live
 from ponder.cli import show as shown
-from ponder.cli.flags import Options, Spending
+from ponder.cli.flags import Options, Sampling, Spending
 from ponder.cli.show import stdout
 from ponder.models import catalog
 from ponder.types import Answer
@@ -21,6 +21,7 @@ def solve(
     /,
     *,
     spending: Spending = Spending(),
+    sampling: Sampling = Sampling(),
     store: Path | None = None,
     show: Literal["answer", "text", "candidates", "tree", "trace"] = "answer",
     options: Options = Options(),
@@ -43,7 +44,7 @@ def solve(
     if options.model is None and name == "builtin:smollm2":
         live.stderr.print(catalog.SMOLLM2_ADVICE, style="dim", highlight=False)
     given.fetch(name)
-    settings = spending.settings() | {"verifier": options.verifier, "seed": options.seed}
+    settings = spending.settings() | vars(sampling) | {"verifier": options.verifier, "seed": options.seed}
 
     async def run() -> Answer:
         with live.solving() as listener, given.bank(store) as kept:

@@ -1,5 +1,9 @@
 """What is asked, and how it is graded: one task a file."""
 
+from dataclasses import replace
+from typing import Any
+
+from ponder import separator
 from ponder.registry import Registry
 from ponder.types import Problem, Task
 
@@ -55,6 +59,17 @@ def get(name: str) -> Task:
 
         return reasoning_gym.family(family)
     return tasks.get(name)
+
+
+def sampled(task: Task, temperature: float | None = None, max_tokens: int | None = None, step: str | None = None) -> Task:
+    """The task with its sampling settings overridden, and its problems with it."""
+    given = {"temperature": temperature, "max_tokens": max_tokens, "step": None if step is None else separator.read(step)}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+
+    def load(split: str, limit: int | None) -> list[Problem]:
+        return [replace(one, task=replace(one.task, **changed)) for one in task.load(split, limit)]
+
+    return replace(task, load=load, **changed) if changed else task
 
 
 def recognise(text: str) -> Problem | None:
