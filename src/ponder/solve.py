@@ -107,6 +107,8 @@ def _strategy(strategy: str | Strategy) -> tuple[Strategy, dict[str, Any]]:
 
 def _seen(problem: Problem, reads: Reads) -> Problem:
     """The problem as far as `reads` allows: a strategy, which reads nothing, sees neither the reference nor hidden tests."""
+    if problem.reference is None and "tests" not in problem.data:
+        return problem
     shown = problem.data if reads != "nothing" else {name: value for name, value in problem.data.items() if name != "tests"}
     return replace(problem, reference=problem.reference if reads == "reference" else None, data=shown)
 

@@ -117,7 +117,7 @@ class Reply:
             else:
                 yield structs.replace(chunk, usage=so_far) if self.running else chunk
         of_one = self.request.n > 1 and (not self.complete or (self.running and payload.choices))  # as vLLM's running counts are
-        if not of_one:
+        if payload.usage is not None and not of_one:
             self._usage = wire.usage(payload.usage, self.who) or self._usage
 
     def _so_far(self, choice: int, payload: wire.Payload) -> Usage | None:
@@ -146,14 +146,16 @@ class Reply:
         self._open -= draft.finished
         if draft.thoughts is not None:
             reasoning, text = _separate(draft.thoughts, reasoning, text, draft.finished)
-        spoken = {} if choice.logprobs is None else self._spoken(choice.logprobs)
-        draft.counted += len(spoken.get("logprobs", ()))
-        draft.ranked = draft.ranked or any(spoken.get("top_logprobs", ()))
+        spoken = {}
+        if choice.logprobs is not None:
+            spoken = self._spoken(choice.logprobs)
+            draft.counted += len(spoken["logprobs"])
+            draft.ranked = draft.ranked or any(spoken["top_logprobs"])
         return Chunk(
             text=text,
             choice=choice.index,
             reasoning=reasoning,
-            prompt_logprobs=prompt_logprobs(choice, payload),
+            prompt_logprobs=prompt_logprobs(choice.prompt_logprobs or payload.prompt_logprobs or ()),
             finish_reason=FINISHES.get(choice.finish_reason, "error") if choice.finish_reason else None,
             stop=choice.stop,
             calls=calls,
@@ -228,7 +230,6 @@ def _sound(values: Sequence[float], who: str) -> tuple[float, ...]:
     return tuple(min(value, 0.0) for value in values)
 
 
-def prompt_logprobs(choice: wire.Choice, payload: wire.Payload) -> tuple[float | None, ...]:
+def prompt_logprobs(sent: Sequence[dict[str, wire.Logprob] | None]) -> tuple[float | None, ...]:
     """vLLM's: None for the first token, then a map that begins with the prompt's own token."""
-    sent = choice.prompt_logprobs or payload.prompt_logprobs
-    return tuple(next(iter(token.values())).logprob if token else None for token in sent) if sent else ()
+    return tuple([next(iter(token.values())).logprob if token else None for token in sent]) if sent else ()

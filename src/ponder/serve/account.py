@@ -67,8 +67,12 @@ class Account:
     def settle(self) -> None:
         self.ledger.settle(self.request)
 
+    def keep(self) -> None:
+        """What was entered so far is safe from now on."""
+        self.ledger.keep()
+
     async def kept(self) -> None:
-        """Return when what was entered so far is safe."""
+        """Return when what was entered so far is safe, along with what others enter in this turn of the event loop."""
         await self.ledger.kept()
 
     def headers(self) -> Mapping[str, str]:

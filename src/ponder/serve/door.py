@@ -56,8 +56,13 @@ class Door:
     async def turn(self) -> None:
         """Wait for the turn to begin the work of a request: those who come with many others are all greeted first.
 
-        In a turn of the event loop `ABREAST` begin, the earliest first; and none for `MOMENT` seconds, while others come in.
+        Who comes alone begins in the next turn of the event loop. Of many, `ABREAST` begin in a turn, the earliest first; and none
+        for `MOMENT` seconds, while others come in.
         """
+        entered = self._entered
+        await asyncio.sleep(0)
+        if entered == self._entered and not self._queue:
+            return
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[None] = loop.create_future()
         if not self._queue:

@@ -7,7 +7,7 @@ journalled is spent from that moment: after `kill -9` there is nothing to recons
 its power may lose the last moments.)
 
 What a busy server pays for is transactions, so inside an event loop changes share one, for `LINGER` seconds at most. Whoever must
-not go on before a change is safe awaits `kept()`, which ends it in the next turn of the loop.
+not go on before a change is safe ends it by `keep()`, or awaits `kept()`, which does so in the next turn of the loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,7 @@ class Ledger:
     def __init__(self, path: Path | str, clock: Callable[[], float] = time.time) -> None:
         self.path, self.clock = Path(path), clock
         self._last: asyncio.TimerHandle | None = None  # ends the transaction that changes share; None where there is none
-        self._waiting: list[asyncio.Future[None]] = []
+        self._error: sqlite3.Error | None = None  # why the latest of them was lost
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -131,17 +131,25 @@ class Ledger:
             self.db.execute("DELETE FROM spend WHERE seconds BETWEEN 1 AND ? AND (period + 1) * seconds < ?", (DAY - 1, now))
         return gone
 
+    def keep(self) -> None:
+        """Let all that was written so far outlive this process. Raises StoreError where it could not be written."""
+        if self._last is not None:
+            try:
+                self.db.execute("COMMIT")
+                self._over()
+            except sqlite3.Error as error:
+                self.db.rollback()
+                self._over(error)
+        if self._error is not None:
+            raise self._lost(self._error)
+
     async def kept(self) -> None:
-        """Return when all that was written so far outlives this process. Raises StoreError where it could not be written."""
-        if self._last is None:
-            return
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._commit)
-        self._waiting.append(safe := loop.create_future())
-        await safe
+        """`keep`, but first let others write what they have to in this turn of the event loop."""
+        await asyncio.sleep(0)
+        self.keep()
 
     def close(self) -> None:
-        self._commit()
+        self._linger()
         self.db.close()
 
     def _grown(self, row: tuple[str, int, int, float, int], so_far: Used) -> Used:
@@ -171,13 +179,13 @@ class Ledger:
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._share()
             except BaseException:
                 self.db.rollback()
                 raise
-            self._share()
         except sqlite3.Error as error:
-            if not self.db.in_transaction:  # the other changes are gone with this one
-                self._end(error)
+            if self._last is not None and not self.db.in_transaction:  # the other changes are gone with this one
+                self._over(error)
             raise self._lost(error) from error
 
     @contextmanager
@@ -199,28 +207,18 @@ class Ledger:
         except RuntimeError:
             self.db.execute("COMMIT")
             return
-        self._last = loop.call_later(LINGER, self._commit)
+        self._last = loop.call_later(LINGER, self._linger)
 
-    def _commit(self) -> None:
-        """End the transaction that changes share, if there is one."""
-        if self._last is None:
-            return
-        try:
-            self.db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self.db.rollback()
-            self._end(error)
-        else:
-            self._end()
+    def _over(self, error: sqlite3.Error | None = None) -> None:
+        """The shared transaction has ended: it is kept, or lost."""
+        if self._last is not None:
+            self._last.cancel()  # a loop is not woken for what is over
+        self._last, self._error = None, error
 
-    def _end(self, error: sqlite3.Error | None = None) -> None:
-        """Tell who waits that it is safe, or lost."""
-        if self._last is not None:  # a loop is not woken for what is over
-            self._last.cancel()
-        waiting, self._last, self._waiting = self._waiting, None, []
-        for one in waiting:
-            if not one.done():
-                one.set_exception(self._lost(error)) if error else one.set_result(None)
+    def _linger(self) -> None:
+        """End the shared transaction for those who have not waited for its end; they hear of a loss when they ask."""
+        with suppress(StoreError):
+            self.keep()
 
     def _lost(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"cannot write to the ledger `{self.path}`: {error}")

@@ -26,7 +26,9 @@ class Lines(logging.Formatter):
 
 
 def to_stderr(level: str = "info") -> None:
-    """Send this process's logs there."""
+    """Send this process's logs there. What no line says, where in the code it was written and by which thread, is not looked up."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(Lines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

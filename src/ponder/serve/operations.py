@@ -114,9 +114,9 @@ class Operations:
 
     @asynccontextmanager
     async def _inside(self, plan: Plan, account: Account | None) -> AsyncIterator[Meter | None]:
-        """Nothing is spent before the request is on the ledger."""
+        """Nothing is spent before the request is on the ledger, with all that came in the turn that it has waited for."""
         if account is not None:
-            await account.kept()
+            account.keep()
         with self._spans.request(plan) if self._spans else nullcontext():
             yield account.meter if account else None
 

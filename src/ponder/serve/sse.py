@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -71,12 +71,6 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
 
 
-def _end(stay: asyncio.Timeout) -> None:
-    """End what is inside, if it is not over."""
-    with suppress(RuntimeError):
-        stay.reschedule(0.0)
-
-
 async def gone(receive: Receive) -> None:
     """Return when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
@@ -93,8 +87,15 @@ async def unless_gone(receive: Receive) -> AsyncIterator[None]:
     leaving = asyncio.ensure_future(gone(receive))
     try:
         async with asyncio.timeout(None) as stay:
-            leaving.add_done_callback(lambda _: _end(stay))
-            yield
+
+            def end(_: asyncio.Task[None]) -> None:
+                stay.reschedule(0.0)
+
+            leaving.add_done_callback(end)
+            try:
+                yield
+            finally:
+                leaving.remove_done_callback(end)
     except TimeoutError:
         if not stay.expired():
             raise

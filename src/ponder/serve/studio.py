@@ -66,7 +66,7 @@ class Live:
         """A seam: an event of a request. What is spoken is not shown here: the client that asked hears it."""
         if event.kind == "spoken":
             return
-        seen = self._seen.setdefault(plan.id, Seen(client.id))
+        seen = self._seen.get(plan.id) or self._seen.setdefault(plan.id, Seen(client.id))
         seen.events.append((choice, event))
         self._kept += 1
         for queue, follower in self._followers.items():

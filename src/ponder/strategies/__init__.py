@@ -33,6 +33,11 @@ def _keywords(run: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 
 @functools.cache
+def _size(run: Callable[..., Any]) -> str | None:
+    return next((name for name in _SIZES if name in _keywords(run)), None)
+
+
+@functools.cache
 def _judged(run: Callable[..., Any]) -> bool:
     return "verifier" in inspect.signature(run).parameters
 
@@ -68,7 +73,7 @@ class Strategy:
     @property
     def size(self) -> str | None:
         """The parameter that says how much it may draw: what the lab sweeps."""
-        return next((name for name in _SIZES if name in self.parameters), None)
+        return _size(self.run)
 
     @property
     def about(self) -> str:

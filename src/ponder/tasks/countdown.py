@@ -7,6 +7,7 @@ reference.
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ponder.tasks import generated
 from ponder.tasks.expression import canonical, extract, grade
@@ -42,9 +43,14 @@ def question(numbers: Sequence[int], target: int) -> str:
 
 def puzzle(text: str) -> tuple[tuple[int, ...], int] | None:
     """Numbers and target of `Use 3 7 8 8 to make 24`, `make 24 from 3, 7, 8 and 8` and the like; None for other text."""
-    if found := _WORDINGS[0].search(text[:400]):
+    return _puzzle(text[:400])
+
+
+@lru_cache(1)  # each of the tasks asks for it
+def _puzzle(text: str) -> tuple[tuple[int, ...], int] | None:
+    if found := _WORDINGS[0].search(text):
         listed, target = found[1], found[2]
-    elif found := _WORDINGS[1].search(text[:400]):
+    elif found := _WORDINGS[1].search(text):
         target, listed = found[1], found[2]
     else:
         return None
