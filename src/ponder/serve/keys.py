@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS key (
 CREATE UNIQUE INDEX IF NOT EXISTS living ON key (name) WHERE revoked IS NULL;
 """
 _COLUMNS = "id, name, limits, created, revoked"
+_FOUND = f"SELECT digest, {_COLUMNS} FROM key WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Keyring:
     def check(self, key: str) -> Key | None:
         """The key's row, or None: it is unknown, wrong or revoked."""
         identity = key.split("-")[1] if key.startswith("pk-") and key.isascii() else ""
-        row = self._db.execute(f"SELECT digest, {_COLUMNS} FROM key WHERE id = ?", (identity,)).fetchone()
+        row = self._db.execute(_FOUND, (identity,)).fetchone()
         same = hmac.compare_digest(_digest(key), row[0] if row else bytes(32))
         found = _key(row[1:]) if row else None
         return found if same and found is not None and found.revoked is None else None

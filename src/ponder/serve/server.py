@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ponder.errors import InputError
 from ponder.models.upstreams import Upstreams
@@ -113,13 +115,54 @@ def listening(place: Place) -> list[socket.socket]:
     return opened + [one.dup() for one in opened for _ in range(ABREAST - 1)]
 
 
+class Gathering:
+    """A transport that sends at once what is written in one turn of the event loop, or `most` bytes of it: an answer's head goes out
+    with its body. Sent on its own it would wake the client for nothing, who then runs where the server could."""
+
+    def __init__(self, transport: asyncio.Transport, most: int = 2**16) -> None:
+        self._transport, self._most = transport, most
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > self._most:
+            self.flush()
+
+    def flush(self) -> None:
+        parts, self._parts, self._size = self._parts, [], 0
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 over such transports."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(Gathering(transport))  # type: ignore[arg-type]
+
+    def on_response_complete(self) -> None:
+        cast(Gathering, self.transport).flush()
+        super().on_response_complete()
+
+
 class Server(uvicorn.Server):
     """Ends in two steps: at the first signal nobody is let in any more, and the process ends when all are answered."""
 
     def __init__(self, made: FastAPI, place: Place) -> None:
         config = uvicorn.Config(
             made, log_config=None, access_log=False, lifespan="on", ssl_certfile=place.certificate, ssl_keyfile=place.private_key,
-            backlog=BACKLOG, timeout_graceful_shutdown=10, date_header=False, server_header=False, proxy_headers=False,
+            http=Protocol, backlog=BACKLOG, timeout_graceful_shutdown=10, date_header=False, server_header=False, proxy_headers=False,
         )  # fmt: skip
         super().__init__(config)
         self._grace = place.grace

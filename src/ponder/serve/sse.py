@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -81,24 +81,24 @@ class ClientGone(Exception):
     """The client has closed the connection: there is nobody to answer."""
 
 
-@asynccontextmanager
-async def unless_gone(receive: Receive) -> AsyncIterator[None]:
+class unless_gone:
     """What is done inside is cancelled, and `ClientGone` raised, when the client is gone first."""
-    leaving = asyncio.ensure_future(gone(receive))
-    try:
-        async with asyncio.timeout(None) as stay:
 
-            def end(_: asyncio.Task[None]) -> None:
-                stay.reschedule(0.0)
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._gone = receive, False
 
-            leaving.add_done_callback(end)
-            try:
-                yield
-            finally:
-                leaving.remove_done_callback(end)
-    except TimeoutError:
-        if not stay.expired():
-            raise
-        raise ClientGone from None
-    finally:
-        leaving.cancel()
+    async def __aenter__(self) -> None:
+        inside = asyncio.current_task()
+        assert inside is not None
+        self._inside, self._before = inside, inside.cancelling()
+        self._leaving = asyncio.ensure_future(gone(self._receive))
+        self._leaving.add_done_callback(self._end)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._leaving.remove_done_callback(self._end)
+        self._leaving.cancel()
+        if self._gone and self._inside.uncancel() <= self._before and kind is asyncio.CancelledError:
+            raise ClientGone from None
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        self._gone = self._inside.cancel()
