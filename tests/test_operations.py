@@ -30,7 +30,7 @@ from ponder.serve.ledger import Ledger
 from ponder.serve.limits import EVER, parse
 from ponder.serve.log import Lines
 from ponder.serve.operations import Operations
-from ponder.serve.server import Place, Server, gateway, run
+from ponder.serve.server import Gathering, Place, Server, gateway, run
 from ponder.serve.server import listening as listening_at
 from ponder.serve.settings import Settings
 from ponder.serve.spans import Spans
@@ -356,6 +356,37 @@ def test_whoever_comes_with_others_waits_until_all_are_in_and_a_few_begin_in_a_t
             seen.add(len(begun))
         assert begun == list(range(1, ABREAST + 2))
         assert ABREAST - 1 in seen  # the last two had to wait for another turn
+
+    asyncio.run(main())
+
+
+def test_what_is_written_in_a_turn_is_sent_at_once_and_nothing_is_kept_back():
+    class Wire:
+        def __init__(self):
+            self.sent, self.closed = [], False
+
+        def write(self, data):
+            self.sent.append(data)
+
+        def is_closing(self):
+            return self.closed
+
+        def close(self):
+            self.closed = True
+
+    async def main():
+        wire = Wire()
+        gathering = Gathering(wire, most=8)
+        for part in (b"head ", b"bo"):
+            gathering.write(part)
+        assert (wire.sent, gathering.is_closing()) == ([], False)
+        await asyncio.sleep(0)
+        gathering.write(b"a long body")
+        assert wire.sent == [b"head bo", b"a long body"]
+        gathering.write(b"end")
+        gathering.close()
+        await asyncio.sleep(0)
+        assert (wire.sent[2:], wire.closed) == ([b"end"], True)
 
     asyncio.run(main())
 

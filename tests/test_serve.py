@@ -377,3 +377,21 @@ def test_models_are_named_after_what_serves_them():
     assert given["fast"] == "openai:gpt-x"
     with pytest.raises(Exception, match="two models"):
         named(["a@http://x/v1", "a@http://y/v1"])
+
+
+def test_what_goes_straight_to_its_route_errs_as_all_else_does():
+    """A fault of ours is 500 without its words, whatever a handler takes has its status, and other methods are told theirs."""
+
+    async def main(gateway, _):
+        told = [await gateway.post(CHAT, model="other", messages=ASKED), await gateway.post(CHAT, messages=[])]
+        told += [await gateway.get(CHAT), await gateway.post("/v1/none")]
+        return [*told, await gateway.post(CHAT, model="sim", messages=ASKED)]  # the last on its connection
+
+    async def admit(client, plan):
+        raise RuntimeError("a secret")
+
+    told = serve(main, Seams(admit=admit))
+    assert [status for status, _ in told] == [404, 400, 405, 404, 500]
+    assert all({"message", "type", "param", "code"} == set(said["error"]) for _, said in told)
+    assert "secret" not in str(told)
+    assert told[2][1]["error"]["message"] == f"GET {CHAT}: Method Not Allowed"

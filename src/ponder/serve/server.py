@@ -116,8 +116,10 @@ def listening(place: Place) -> list[socket.socket]:
 
 
 class Gathering:
-    """A transport that sends at once what is written in one turn of the event loop, or `most` bytes of it: an answer's head goes out
-    with its body. Sent on its own it would wake the client for nothing, who then runs where the server could."""
+    """A transport that sends at once what is written in one turn of the event loop, or `most` bytes of it.
+
+    So an answer's head goes out with its body: sent on its own it would wake the client for nothing, who may run where we could.
+    """
 
     def __init__(self, transport: asyncio.Transport, most: int = 2**16) -> None:
         self._transport, self._most = transport, most
@@ -162,7 +164,8 @@ class Server(uvicorn.Server):
     def __init__(self, made: FastAPI, place: Place) -> None:
         config = uvicorn.Config(
             made, log_config=None, access_log=False, lifespan="on", ssl_certfile=place.certificate, ssl_keyfile=place.private_key,
-            http=Protocol, backlog=BACKLOG, timeout_graceful_shutdown=10, date_header=False, server_header=False, proxy_headers=False,
+            http=Protocol, backlog=BACKLOG, timeout_graceful_shutdown=10, date_header=False, server_header=False,
+            proxy_headers=False,
         )  # fmt: skip
         super().__init__(config)
         self._grace = place.grace
