@@ -51,7 +51,8 @@ async def solve(
     `ModelError` when every draw failed.
     """
     problem = tasks.problem(question) if isinstance(question, str) else question
-    problem = replace(problem, task=tasks.sampled(problem.task, temperature, max_tokens, step))
+    task = tasks.sampled(problem.task, temperature, max_tokens, step)
+    problem = problem if task is problem.task else replace(problem, task=task)
     chosen, settings = _strategy(strategy or DEFAULT)
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     record = record or Trace(seed, listener)
