@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
 from ponder.tasks import arithmetic, countdown, get
 from ponder.train import exploration
-from ponder.train.exploration import EACH, FEW, curated, explore, hindsight, rejected, resigned, searched
+from ponder.train.exploration import EACH, curated, explore, hindsight, rejected, searched
 from ponder.train.grpo import Plan
 from ponder.train.sft import Shown
 
@@ -29,17 +29,6 @@ def test_searches_are_right_tries_behind_wrong_ones_and_lies_are_left_out():
     assert all(len(one) == len({*one}) for one in once)  # nothing twice
     assert [one.tries for one in rejected(PROBLEM, answers)] == [(HIT,), (OTHER, HIT)]
     assert curated(PROBLEM, answers[:2]) == []
-
-
-def test_what_no_answer_has_solved_is_given_up_behind_a_few_tries():
-    answers = [[(MISS, False)], [(OTHER, False), (LIE, False)], [(HIT, True)]]
-    given = [one.tries for one in resigned(PROBLEM, answers[:2])]
-    assert len(given) == EACH
-    assert {text for tries in given for text in tries} == {MISS, OTHER}  # a lie is no reason to give up
-    assert all(1 <= len(tries) == len({*tries}) <= FEW for tries in given)
-    assert resigned(PROBLEM, answers) == curated(PROBLEM, answers)
-    sum_of_two = arithmetic.problem(arithmetic.arithmetic_4, "12+7*3", "57")
-    assert resigned(sum_of_two, [[("answer 5", False)]]) == []
 
 
 def test_hindsight_asks_for_what_was_reached():

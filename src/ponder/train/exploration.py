@@ -25,8 +25,6 @@ BATCH = 128
 """Problems drawn together."""
 MOST = 6
 """Wrong tries before the right one."""
-FEW = 3
-"""Wrong tries before a problem is given up."""
 EACH = 4
 """Answers shown of one problem."""
 
@@ -45,15 +43,6 @@ def searched(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
 def curated(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """Searches that try nothing twice."""
     return _searches(problem, list(dict.fromkeys(_tries(problem, answers))))
-
-
-def resigned(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
-    """Searches that try nothing twice; of a problem that no answer has solved, such that give up behind a few tries."""
-    tries = list(dict.fromkeys(_tries(problem, answers)))
-    if any(correct for _, correct in tries) or not tries or goal(problem.question) is None:
-        return _searches(problem, tries)
-    rng, wrong = random.Random(problem.question), [text for text, _ in tries]
-    return [_shown(problem, tuple(rng.sample(wrong, rng.randint(1, min(FEW, len(wrong)))))) for _ in range(EACH)]
 
 
 def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:

@@ -5,7 +5,7 @@
     reasoner    cold, reinforced
     harvest     cold, tuned further on the right answers of `reasoner` (rejection sampling)
     r1          harvest, reinforced
-    short       zero, tuned to give up what it does not solve, reinforced with a price on tokens
+    short       zero, reinforced with a price on tokens
     asked       zero, tuned to think for as long as it is asked to
     small       a smaller model, trained from nothing on the data of `mini`
     small-zero  small, explored and reinforced by itself
@@ -33,7 +33,7 @@ from ponder.tasks import get
 from ponder.train import mini
 from ponder.train.allotment import MOST, Obedience, allotted, obeyed
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
-from ponder.train.exploration import Teach, curated, explore, rejected, resigned, searched
+from ponder.train.exploration import Teach, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
 from ponder.train.loop import Recipe, load, ship, train
 from ponder.train.sft import Shown, sft
@@ -149,20 +149,9 @@ def _found(weights: Path) -> list[Shown]:
     return [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
 
 
-def _reinforced(student: str, seed: int) -> Make:
+def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
         model = load(str(given[student]))
-        learn(model, sizes.reinforced(seed), folder, told)
-        return model
-
-    return make
-
-
-def _priced(student: str, seed: int, price: float) -> Make:
-    """Tuned on its own searches, some of which give up, for it would never draw that; then reinforced with a `price` a token."""
-
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
-        model = _tuned(student, student, resigned, seed, 0.2)(given, folder, sizes, told)
         learn(model, replace(sizes.reinforced(seed), price=price), folder, told)
         return model
 
@@ -197,7 +186,7 @@ STAGES = {
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
-    "short": Stage(("zero",), _priced("zero", 5, 0.001)),
+    "short": Stage(("zero",), _reinforced("zero", 5, 0.001)),
     "asked": Stage(("zero",), _asked),
     "small": Stage((), _small),
     "small-zero": Stage(("small",), _zero("small")),

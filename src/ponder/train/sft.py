@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ponder.errors import InputError
 from ponder.train.data import BOS, EOS, encode, packed
 from ponder.train.loop import Recipe, train
-from ponder.train.tries import computed, given_up, joined, verdict
+from ponder.train.tries import computed, joined, verdict
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
@@ -37,8 +37,8 @@ NONE = np.array([0.0, 1.0, 0.0], np.float32)
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A question as the model reads it, an answer by its tries, the last of them right or the one it gave up with, and the
-    temperature that such questions are answered at."""
+    """A question as the model reads it, an answer by its tries, the last of them right, and the temperature that such questions
+    are answered at."""
 
     question: str
     tries: tuple[str, ...]
@@ -55,7 +55,7 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
     prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
     weights, begin = [1.0] * len(answer), 0
     for number, text in enumerate(shown.tries, 1):
-        if number < len(shown.tries) or given_up(shown.question, shown.tries):
+        if number < len(shown.tries):
             if rng.random() >= errors:
                 weights[begin : begin + len(text)] = [0.0] * len(text)
             for start, end, last in computed(text):

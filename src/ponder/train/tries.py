@@ -31,7 +31,7 @@ from ponder.types import Problem
 Floats = NDArray[np.float64]
 _ASKED = re.compile(r"([0-9 ]+) to ([0-9]+)$")
 _COMPUTED = re.compile(r"([0-9]+[-+*/][0-9]+)=([0-9]+)(.*)")
-_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no left [0-9 ]+\n|no$|yes$)")
+_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no left [0-9 ]+\n|yes$)")
 
 
 def goal(question: str) -> str | None:
@@ -58,17 +58,8 @@ def computed(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def joined(question: str, tries: Sequence[str]) -> str:
-    """Tries as one answer that ends behind the last: it is right, or the problem is given up. Where no goal can be told there are
-    no verdicts, and only one try can stand."""
-    if goal(question) is None:
-        return tries[-1]
-    told = "\n".join(f"{text}\n{verdict(question, text)}" for text in tries)
-    return told.rpartition(" left ")[0] if given_up(question, tries) else told
-
-
-def given_up(question: str, tries: Sequence[str]) -> bool:
-    """Whether the last try is not the right one."""
-    return not verdict(question, tries[-1]).endswith("yes")
+    """Tries as one answer, the last of them right. Where no goal can be told there are no verdicts, and only one try can stand."""
+    return tries[-1] if goal(question) is None else "\n".join(f"{text}\n{verdict(question, text)}" for text in tries)
 
 
 def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
@@ -79,8 +70,7 @@ def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
 @dataclass(frozen=True, slots=True)
 class Tried:
     """One answer by its tries: their texts, whether each is right, where it begins and ends, where the word is that decides what
-    follows it (the answer's end, if none is said or the problem is given up), all in tokens, whether the answer came to its own
-    end, and whether it gave up."""
+    follows it (the answer's end, if none is said), all in tokens, and whether the answer came to its own end."""
 
     texts: list[str]
     right: list[bool]
@@ -88,7 +78,6 @@ class Tried:
     ends: list[int]
     decided: list[int]
     ended: bool
-    gave_up: bool = False
 
     @property
     def whole(self) -> list[bool]:
@@ -100,9 +89,8 @@ class Tried:
         return self.ended and place == len(self.right) - 1
 
     def values(self, rest: float) -> list[float]:
-        """What each whole try is worth, where to go on is worth `rest`. A problem is given up behind a miss like any other."""
-        claims = not self.gave_up
-        return [1.0 if right else 0.0 if claims and self.stops(place) else rest for place, right in enumerate(self.whole)]
+        """What each whole try is worth, where to go on is worth `rest`."""
+        return [1.0 if right else 0.0 if self.stops(place) else rest for place, right in enumerate(self.whole)]
 
 
 def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
@@ -112,15 +100,13 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
     found = list(_VERDICT.finditer(body))
     begins, ends = [0, *(one.end() for one in found)], [one.start() for one in found]
     decided = [one.start(1) for one in found]
-    gave_up = ended and bool(found) and found[-1][1] == "no"
-    if found and found[-1][1] in ("yes", "no"):
+    if found and found[-1][1] == "yes":
         begins.pop()
-        decided[-1] = len(body) if gave_up else decided[-1]
     else:
         ends.append(len(body))
         decided += [len(body)] * ended
     texts = [body[begin:end] for begin, end in zip(begins, ends, strict=True)]
-    return Tried(texts, right(problem, texts), begins, ends, decided, ended, gave_up)
+    return Tried(texts, right(problem, texts), begins, ends, decided, ended)
 
 
 def credit(group: Sequence[Tried], lengths: Sequence[int], price: float = 0.0) -> list[Floats]:
@@ -132,8 +118,7 @@ def credit(group: Sequence[Tried], lengths: Sequence[int], price: float = 0.0) -
     judged against the other choice, whose worth is known: to stop pays what stands there, to go on pays what the others got. So to
     stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
 
-    Each token costs `price`: those behind a decision to go on are laid to it, so what is not worth its tokens is given up. What was
-    spent before a stop is spent: it is judged beside those that went on behind as many tries.
+    Each token costs `price`: those behind a decision to go on are laid to it, so what is not worth its tokens is given up.
     """
     final = np.array([one.ended and one.right[-1] for one in group], float)
     worth = final - price * np.array(lengths)
@@ -147,21 +132,10 @@ def credit(group: Sequence[Tried], lengths: Sequence[int], price: float = 0.0) -
         for place, (right, end) in enumerate(zip(one.whole, one.ends, strict=False)):
             tokens[begin:end] = _spread(next(judged), one.texts[place], end - begin)
             at = one.decided[place]
-            other = _beyond(group, lengths, place, price) if price else rest
-            tokens[at] = right - other if one.stops(place) else paid - price * (length - at) - right
+            tokens[at] = right - rest if one.stops(place) else paid - price * (length - at) - right
             begin = at + 1
         gains.append(tokens)
     return gains
-
-
-def _beyond(group: Sequence[Tried], lengths: Sequence[int], place: int, price: float) -> float:
-    """What it pays to go on behind try `place`: the mean over those of the group that did; nothing, if none did."""
-    paid = [
-        float(one.ended and one.right[-1]) - price * (length - one.decided[place])
-        for one, length in zip(group, lengths, strict=True)
-        if place < len(one.decided) and not one.stops(place)
-    ]
-    return sum(paid) / max(len(paid), 1)
 
 
 def _spread(steps: Floats, text: str, tokens: int) -> Floats:
