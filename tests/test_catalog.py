@@ -69,7 +69,7 @@ def test_every_entry_says_what_it_is_and_where_it_is_from() -> None:
     assert "badly" in entries[SMOLLM2].about
 
 
-@pytest.mark.parametrize("name", ["mini", "mini-zero", "mini-distilled", "mini-prm"])
+@pytest.mark.parametrize("name", ["mini", "mini-zero", "mini-r1", "mini-distilled", "mini-prm"])
 def test_the_shipped_models_have_the_checksums_that_are_shipped_with_them(name: str) -> None:
     if not module._shipped(name, "").present:
         pytest.skip(f"the package has no {name}.gguf")
