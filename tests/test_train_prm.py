@@ -10,13 +10,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 pytest.importorskip("transformers", reason="needs the extra `train`: make test-train")
 
-from transformers import LlamaForCausalLM  # noqa: E402
-
 from ponder import cli  # noqa: E402
 from ponder.tasks import countdown, get  # noqa: E402
 from ponder.train import loop, prm  # noqa: E402
-from ponder.train.data import BOS, FIRST_BYTE, encode  # noqa: E402
-from ponder.train.mini import deepened, shape  # noqa: E402
+from ponder.train.data import BOS, encode  # noqa: E402
 from ponder.train.rollouts import Chain, Labelled  # noqa: E402
 from ponder.verifiers.prm import inline  # noqa: E402
 from tiny import llama  # noqa: E402
@@ -55,28 +52,16 @@ def test_a_shared_beginning_is_there_once_and_what_is_unknown_has_no_label():
     assert set(grown.tokens[~np.isnan(grown.labels)]) == set(encode("+"))
     assert prm.tree(ASKED.question, CHAINS, len(grown.tokens) - 1).tokens.tolist() == grown.tokens[: -len(lines[-1])].tolist()
     assert prm.tree(ASKED.question, CHAINS, 30) is None
-    assert "".join(chr(token - FIRST_BYTE) for token in grown.tokens[grown.told]) == "12424" + "23" + "11"
 
 
-def test_a_deepened_model_says_the_same_until_it_is_trained():
-    flat = LlamaForCausalLM(shape(32, 2)).eval()
-    deep, ids = deepened(flat, 4).eval(), torch.tensor([[BOS, *encode(ASKED.question)]])
-    with torch.no_grad():
-        assert torch.allclose(deep(input_ids=ids).logits, flat(input_ids=ids).logits)
-    assert (deep.config.num_hidden_layers, deep.num_parameters() > flat.num_parameters()) == (4, True)
-    deep(input_ids=ids, labels=ids).loss.backward()
-    assert all(layer.mlp.down_proj.weight.grad.abs().sum() > 0 for layer in deep.model.layers)
-
-
-def test_the_losses_are_the_cross_entropies_of_the_marks_and_of_true_results():
+def test_the_loss_is_the_cross_entropy_of_the_marks():
     model, found = tiny(), [Labelled(ASKED.question, CHAINS)]
     rows = prm.batch(found, seed=1, step=0, rows=2, width=200)
     assert all(np.array_equal(one, two, equal_nan=True) for one, two in zip(rows, prm.batch(found, 1, 0, 2, 200), strict=True))
     with torch.no_grad():
-        both = [float(loss) for loss in prm.losses(model, rows)]
-        alone = [[float(loss) for loss in prm.losses(model, prm.Tree(*(one[[row]] for one in rows)))] for row in (0, 1)]
-    counts = np.stack([(~np.isnan(rows.labels)).sum(1), rows.told.sum(1)], -1)
-    assert both == pytest.approx(np.average(alone, axis=0, weights=counts), rel=1e-5)
+        loss = float(prm.judgement(model, rows))
+        alone = [float(prm.judgement(model, prm.Tree(*(one[[row]] for one in rows)))) for row in (0, 1)]
+    assert loss == pytest.approx(np.average(alone, weights=(~np.isnan(rows.labels)).sum(1)), rel=1e-5)
 
 
 def test_hindsight_asks_for_what_was_reached_within_the_training_split():

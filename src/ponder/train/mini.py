@@ -37,18 +37,6 @@ def fresh(recipe: Recipe, config: LlamaConfig | None = None) -> Any:
     return LlamaForCausalLM(config or shape())
 
 
-def deepened(model: Any, layers: int) -> Any:
-    """The model with so many layers: those that it lacks are copies of its last one that add nothing until they are trained."""
-    deep = LlamaForCausalLM(shape(model.config.hidden_size, layers))
-    deep.load_state_dict(model.state_dict(), strict=False)
-    last = model.model.layers[-1].state_dict()
-    for layer in deep.model.layers[model.config.num_hidden_layers :]:
-        layer.load_state_dict(last)
-        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
-        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
-    return deep
-
-
 def loss(recipe: Recipe) -> Loss:
     """The mean over the tokens of the answers, in nats."""
 

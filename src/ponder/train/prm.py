@@ -5,9 +5,6 @@ or ` -`, is its judgement. The marks before are always ` +`, so that a chain is 
 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
 shared beginning is computed, and its label counted, once.
-
-Most wrong ends claim the goal by a false result (`30-1=9`). To see that takes a model that computes, and layers above to compare
-in: the body may be deepened, and true results are learnt as well as judgements.
 """
 
 import math
@@ -26,7 +23,6 @@ from ponder.train.data import BOS, PAD, encode
 from ponder.train.grpo import Plan, draw
 from ponder.train.loop import Recipe, Told, ship, train, untold
 from ponder.train.rollouts import Chain, Labelled, cut, exact, labelled, problems, whole
-from ponder.train.tries import computed
 from ponder.types import Problem
 from ponder.verifiers.prm import BAD, GOOD, marked
 
@@ -40,12 +36,11 @@ SOLUTIONS, DRAWN, WALKS = 8, 128, 6
 
 
 class Tree(NamedTuple):
-    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `told` (n,), which
-    tokens are of true results; `places` (n,), each token's in its chain; and which tokens it has `seen` (n, n)."""
+    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `places` (n,), each
+    token's in its chain; and which tokens it has `seen` (n, n)."""
 
     tokens: NDArray[np.int64]
     labels: NDArray[np.float32]
-    told: NDArray[np.bool_]
     places: NDArray[np.int64]
     seen: NDArray[np.bool_]
 
@@ -53,7 +48,6 @@ class Tree(NamedTuple):
 def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
     """The chains in their order, as many as fit into `room` tokens; None if not one does."""
     tokens, labels = [BOS, *encode(question + "\n")], [math.nan] * (len(question.encode()) + 2)
-    told = [False] * len(tokens)
     places, owners, paths = list(range(len(tokens))), [0] * len(tokens), [[0]]
     nodes: dict[tuple[str, ...], tuple[int, int]] = {(): (0, len(tokens))}  # a beginning's node, and where it ends in its chain
     for chain in chains:
@@ -68,8 +62,6 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
             owners += [len(paths)] * len(text)
             labels += [math.nan] * len(text)
             labels[-2] = _number(chain.values[size - 1])  # the line ends with the mark and a line end
-            results = {at for begin, end, _ in computed(chain.steps[size - 1]) for at in range(begin, end)}
-            told += [at in results for at in range(len(text))]
             tokens += text
             paths.append([*paths[above], len(paths)])
     if len(nodes) == 1:
@@ -78,7 +70,7 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
     for node, path in enumerate(paths):
         above_or_self[node, path] = True
     seen = np.tril(above_or_self[np.ix_(owners, owners)])
-    return Tree(np.array(tokens), np.array(labels, np.float32), np.array(told), np.array(places), seen)
+    return Tree(np.array(tokens), np.array(labels, np.float32), np.array(places), seen)
 
 
 def _number(value: float | None) -> float:
@@ -103,8 +95,7 @@ def hindsight(one: Labelled, rng: random.Random) -> Labelled:
         return one
     asked = countdown.problem(countdown.countdown_mixed, numbers, rng.choice(allowed))
     chains = [exact(asked, chain) for chain in one.chains]
-    ended = [number for number, chain in enumerate(chains) if chain.values[-1] == 0 and " left " not in chain.steps[-1]]
-    wrong = {number for number in ended if rng.random() < 0.5}
+    wrong = {number for number, chain in enumerate(chains) if chain.values[-1] == 0 and rng.random() < 0.5}
     return Labelled(asked.question, tuple(_claimed(one, asked) if at in wrong else one for at, one in enumerate(chains)))
 
 
@@ -117,8 +108,8 @@ def _claimed(chain: Chain, asked: Problem) -> Chain:
 def walked(rng: random.Random) -> Labelled:
     """Random walks over random numbers, as the generator of problems takes them, asked for what one of them reached.
 
-    Half of the walks turn off from an earlier one, and beside half of them stands one that miscomputes and ends there. They cost
-    nothing, and teach what numbers can reach and what is true; `builtin:mini`'s own solutions teach what its mistakes are like.
+    Half of the walks turn off from an earlier one. They cost nothing, and teach what numbers can reach; `builtin:mini`'s own
+    solutions teach what its mistakes are like.
     """
     while True:
         numbers = [rng.randint(1, countdown.LARGEST_NUMBER) for _ in range(rng.choices((3, 4, 5), weights=(2, 5, 3))[0])]
@@ -128,38 +119,28 @@ def walked(rng: random.Random) -> Labelled:
             begun = turn[: rng.randrange(len(turn))] if rng.random() < 0.5 else []
             walks.append([*begun, *countdown.walk(rng, begun[-1][1] if begun else numbers)])
         written = dict.fromkeys(tuple(line for line, _ in walk) for walk in walks)
-        written |= dict.fromkeys(_miscomputed(rng, walk) for walk in list(written) if rng.random() < 0.5)
         unasked = Labelled(countdown.question(numbers, 0), tuple(Chain(steps, (None,) * len(steps)) for steps in written))
         if (found := hindsight(unasked, rng)) is not unasked:
             return found
 
 
-def _miscomputed(rng: random.Random, steps: tuple[str, ...]) -> tuple[str, ...]:
-    """The beginning of a walk up to a step, not the last, whose result is off: by a little, or in its first digit."""
-    at = rng.randrange(len(steps) - 1)
-    begun, _, result = steps[at].rpartition(" ")
-    near, digit = abs(int(result) + rng.choice((-10, -2, -1, 1, 2, 10))), f"{rng.randint(1, 9)}{result[1:]}"
-    wrong = rng.choice((near, digit))
-    return (*steps[:at], f"{begun.replace(f'={result} ', f'={wrong} ', 1)} {wrong}")
-
-
 def batch(found: Sequence[Labelled], seed: int, step: int, rows: int, width: int) -> Tree:
-    """Rows of trees: tokens, labels, what is told and places (rows, width), what is seen (rows, width, width). Of four trees one is
-    of `found` as it is, one its hindsight, and two are walks.
+    """Rows of trees: tokens, labels and places (rows, width), what is seen (rows, width, width). Of four trees one is of `found` as
+    it is, one its hindsight, and two are walks.
 
     A function of seed and step, so a resumed run sees the same.
     """
     rng = random.Random(f"{seed}/{step}")
     tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), math.nan, np.float32)
-    told, places, seen = np.zeros((rows, width), bool), np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
+    places, seen = np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
     seen[:, range(width), range(width)] = True  # padding sees itself: no softmax of nothing
     for row in range(rows):
         filled = 0
         while width - filled >= SHORTEST and (one := _grown(rng, found, width - filled)):
             place = slice(filled, filled + len(one.tokens))
-            tokens[row, place], labels[row, place], told[row, place], places[row, place], seen[row, place, place] = one
+            tokens[row, place], labels[row, place], places[row, place], seen[row, place, place] = one
             filled = place.stop
-    return Tree(tokens, labels, told, places, seen)
+    return Tree(tokens, labels, places, seen)
 
 
 def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | None:
@@ -172,15 +153,15 @@ def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | N
     return None
 
 
-def losses(model: Any, trees: Tree) -> tuple[Any, Any]:
-    """The mean cross-entropies, in nats, between the values and what the model gives ` +` and ` -`, and of the true results."""
+def judgement(model: Any, trees: Tree) -> Any:
+    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`; of trees in rows."""
     good, bad = encode(GOOD)[0], encode(BAD)[0]
-    tokens, labels, told, places, seen = map(torch.from_numpy, trees)
+    tokens, labels, places, seen = map(torch.from_numpy, trees)
     at = ~torch.isnan(labels)
-    logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1]
-    chances, values = torch.log_softmax(logits[at[:, 1:]], -1), labels[at]
-    judging = -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
-    return judging, torch.nn.functional.cross_entropy(logits[told[:, 1:]], tokens[told])
+    logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1][at[:, 1:]]
+    chances = torch.log_softmax(logits, -1)
+    values = labels[at]
+    return -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
 
 
 def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str, ...], float]:
@@ -188,7 +169,7 @@ def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str
     grown = tree(question, [Chain(chain.steps, (0.0,) * len(chain.steps)) for chain in chains], room=sys.maxsize)
     if grown is None:
         return {}
-    tokens, labels, _, places, seen = (torch.from_numpy(one)[None] for one in grown)
+    tokens, labels, places, seen = (torch.from_numpy(one)[None] for one in grown)
     with torch.no_grad():
         logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[0, :-1]
     good, bad = encode(GOOD)[0], encode(BAD)[0]
@@ -230,7 +211,7 @@ def fit(model: Any, found: Sequence[Labelled], recipe: Recipe, folder: Path, tol
     folder.mkdir(parents=True, exist_ok=True)
 
     def loss(model: Any, step: int) -> Any:
-        return sum(losses(model, batch(found, recipe.seed, step, recipe.rows, recipe.width)))
+        return judgement(model, batch(found, recipe.seed, step, recipe.rows, recipe.width))
 
     train(model, loss, recipe, folder / "checkpoint.pt", told)
     return ship(model, "mini-prm", folder)
