@@ -161,7 +161,7 @@ def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
 def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
     """Tuned on the searches that `zero` explored, each with a length that it was made to fit."""
     model = load(str(given["zero"]))
-    sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(5, 0.25), folder / "tuned.pt")
+    sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(5, 0.75), folder / "tuned.pt")
     return model
 
 
