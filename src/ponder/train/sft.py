@@ -24,7 +24,7 @@ import torch  # isort: skip - behind the loop, whose error names the extra
 ERRORS = 0.4
 """The share of wrong tries that carry a loss."""
 VERDICT = 4.0
-"""What a token of a verdict weighs, and of the number that it judges: they are short, and decide."""
+"""What a token of a verdict weighs: they are short, and decide."""
 MISSED = 12.0
 """What a token weighs of the true result that a wrong try ends its line with: a model that has read solutions alone claims the
 goal there."""
