@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         if dying and step == 3:
             raise KeyboardInterrupt
         tokens, labels = map(torch.from_numpy, batch(recipe.seed, step, recipe.rows, recipe.width))
-        return model(input_ids=tokens, labels=labels).loss
+        return [model(input_ids=tokens, labels=labels).loss]
 
     def trained(checkpoint: Path) -> Any:
         model = mini.fresh(recipe)

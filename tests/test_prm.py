@@ -20,7 +20,7 @@ from ponder.tasks import get, problem
 from ponder.trace import Trace
 from ponder.types import Abilities, Chunk, Message, Price, Problem, Request, Sample, Score, Usage
 from ponder.verifiers import opened
-from ponder.verifiers.prm import Generative, inline, question, turns, whole
+from ponder.verifiers.prm import THOUGHT, Generative, inline, question, turns, whole
 
 PUZZLE = problem("Use 3 7 8 8 to make 24")
 STEPS = ("8-7=1 left 3 8 1", "8*3=24 left 1 24", "24*1=24")
@@ -52,6 +52,15 @@ class Marks:
         pass
 
 
+class Speaking(Marks):
+    """Says it letter by letter, each but the mark at odds of one to a hundred, and would say more."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        for place, letter in enumerate(f"{self.said}\n+"):
+            chance = self.logprob if place == len(self.said) - 1 else log(0.01)
+            yield Chunk(letter, token_ids=(1,), logprobs=(chance,), usage=Usage(1, 10, 0, place + 1))
+
+
 def judged(verifier: Generative, *samples: Sample, asked: Problem = PUZZLE, limits: Budget | None = None) -> list[Score]:
     async def run() -> list[Score]:
         with trace.tracing(Trace()), budget.spending(limits or Budget()):
@@ -60,7 +69,7 @@ def judged(verifier: Generative, *samples: Sample, asked: Problem = PUZZLE, limi
     return asyncio.run(run())
 
 
-def test_each_step_is_judged_by_one_token_after_its_prefix() -> None:
+def test_each_step_is_judged_by_the_mark_after_its_prefix() -> None:
     model = Marks()
     [score] = judged(Generative(model), Sample("\n".join(STEPS)))
     assert [request.prefix for request in model.asked] == [
@@ -68,7 +77,7 @@ def test_each_step_is_judged_by_one_token_after_its_prefix() -> None:
         "8-7=1 left 3 8 1 24 +\n8*3=24 left 1 24 24 ",
         "8-7=1 left 3 8 1 24 +\n8*3=24 left 1 24 24 +\n24*1=24 24 ",
     ]
-    assert {(one.max_tokens, one.temperature, one.logprobs) for one in model.asked} == {(1, 0.0, True)}
+    assert {(one.max_tokens, one.temperature, one.logprobs) for one in model.asked} == {(THOUGHT, 0.0, True)}
     assert score.steps == pytest.approx((0.8, 0.8, 0.8))
     assert score.value == score.steps[-1]
 
@@ -77,6 +86,22 @@ def test_each_step_is_judged_by_one_token_after_its_prefix() -> None:
 def test_the_value_is_the_good_marks_probability_or_the_bad_marks_complement(said: str, value: float) -> None:
     [score] = judged(Generative(Marks(said)), Sample(STEPS[0]))
     assert score.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("said", "value"), [("8*3=24 left 1 24\n24*1=24 24 +", 0.8), ("3+8=11 11 -", 0.2)])
+def test_a_model_may_think_before_its_mark(said: str, value: float) -> None:
+    """Its signs are no marks; the draw ends with the mark, wherever the model would go on."""
+    [score] = judged(Generative(Speaking(said)), Sample(STEPS[0]))
+    assert score.value == pytest.approx(value)
+
+
+def test_a_thought_without_a_mark_is_no_judgement() -> None:
+    [score] = judged(Generative(Marks("8*3=24 left 1 24")), Sample(STEPS[0]))
+    assert score.value is None
+
+
+def test_formats_that_do_not_think_ask_for_one_token() -> None:
+    assert {ask(PUZZLE, STEPS).max_tokens for ask in (turns, question, whole)} == {1}
 
 
 def test_another_word_is_no_judgement_and_is_quoted() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ pytest.importorskip("transformers", reason="needs the extra `train`: make test-t
 from ponder import cli  # noqa: E402
 from ponder.tasks import countdown, get  # noqa: E402
 from ponder.train import loop, prm  # noqa: E402
-from ponder.train.data import BOS, encode  # noqa: E402
+from ponder.train.data import BOS, FIRST_BYTE, encode  # noqa: E402
 from ponder.train.rollouts import Chain, Labelled  # noqa: E402
 from ponder.verifiers.prm import inline  # noqa: E402
 from tiny import llama  # noqa: E402
@@ -30,38 +31,73 @@ def tiny():
     return llama(initializer_range=0.5).eval()
 
 
-def test_a_tree_judges_each_step_as_the_verifier_would():
-    """Each value is that of the plain pass over the verifier's own request: what the model puts behind it, ` +` against ` -`."""
+def test_a_tree_is_read_as_the_verifier_would_ask_and_think():
+    """What the model puts behind each thought in a pass over the tree is that of the plain pass over request and thought alone."""
     model = tiny()
-    found = prm.judged(model, ASKED.question, CHAINS)
-    assert set(found) == {chain.steps[:size] for chain in CHAINS for size in range(1, len(chain.steps) + 1)}
-    for begun, value in found.items():
-        ids = [BOS, *encode(f"{ASKED.question}\n{inline(ASKED, begun).prefix}")]
-        with torch.no_grad():
-            last = model(input_ids=torch.tensor([ids])).logits[0, -1]
-        good, bad = encode("+")[0], encode("-")[0]
-        assert value == pytest.approx(float((last[good] - last[bad]).sigmoid()), abs=1e-5)
+    grown = prm.tree(ASKED.question, CHAINS, 1000)
+    tokens, _, _, places, seen = (torch.from_numpy(one)[None] for one in grown)
+    first = {chain.steps[:size]: chain for chain in reversed(CHAINS) for size in range(len(chain.steps), 0, -1)}
+    begun = dict.fromkeys(chain.steps[:size] for chain in CHAINS for size in range(1, len(chain.steps) + 1))
+    said = bytes(max(token - FIRST_BYTE, 0) for token in grown.tokens.tolist())
+    ends = [found.start() for found in re.finditer(rb"\+\+\n", said)]
+    with torch.no_grad():
+        logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[0]
+        for steps, end in zip(begun, ends, strict=True):
+            text, _ = prm.thought(ASKED.question, first[steps], len(steps))
+            alone = [BOS, *encode(f"{ASKED.question}\n{inline(ASKED, steps).prefix}"), *text]
+            assert grown.tokens[end - len(text) + 1 : end + 1].tolist() == text
+            assert torch.allclose(model(input_ids=torch.tensor([alone])).logits[0, -2], logits[end - 1], atol=1e-4)
 
 
 def test_a_shared_beginning_is_there_once_and_what_is_unknown_has_no_label():
     grown = prm.tree(ASKED.question, CHAINS, 1000)
-    lines = ["8-7=1 left 3 8 1 24 +\n", "8*3=24 left 1 24 24 +\n", "24*1=24 24 +\n", "24-1=23 24 +\n", "8+3=11 left 1 11 24 +\n"]
-    assert grown.tokens.tolist() == [BOS, *encode(ASKED.question + "\n" + "".join(lines))]
-    marks = grown.labels[~np.isnan(grown.labels)]
-    assert marks.tolist() == [1, 1, 1, 0]
+    pieces = [
+        "8-7=1 left 3 8 1 24 8*3=24 left 1 24\n24*1=24 24 ++\n",
+        "8*3=24 left 1 24 24 24*1=24 24 ++\n",
+        "24*1=24 24 ++\n",
+        "24-1=23 24 ++\n",
+        "8+3=11 left 1 11 24 ++\n",
+    ]
+    assert grown.tokens.tolist() == [BOS, *encode(ASKED.question + "\n" + "".join(pieces))]
+    assert grown.labels[~np.isnan(grown.labels)].tolist() == [1, 1, 1, 0]
     assert set(grown.tokens[~np.isnan(grown.labels)]) == set(encode("+"))
-    assert prm.tree(ASKED.question, CHAINS, len(grown.tokens) - 1).tokens.tolist() == grown.tokens[: -len(lines[-1])].tolist()
-    assert prm.tree(ASKED.question, CHAINS, 30) is None
+    assert prm.tree(ASKED.question, CHAINS, len(grown.tokens) - 1).tokens.tolist() == grown.tokens[: -len(pieces[-1])].tolist()
+    assert prm.tree(ASKED.question, CHAINS, 60) is None
 
 
-def test_the_loss_is_the_cross_entropy_of_the_marks():
+def test_a_thought_is_how_the_chain_goes_on_and_of_a_wrong_one_what_it_computes_is_learnt():
+    def learnt(chain: Chain, size: int) -> tuple[str, str]:
+        text, told = prm.thought(ASKED.question, chain, size)
+        said = bytes(token - FIRST_BYTE for token in text).decode()
+        return said, "".join(letter if one else "." for letter, one in zip(said, told, strict=True))
+
+    assert learnt(CHAINS[0], 1) == ("8*3=24 left 1 24\n24*1=24 24 +", "8*3=24 left 1 24\n24*1=24 24 .")
+    assert learnt(CHAINS[1], 2) == ("24-1=23 24 +", ".....23 24 .")
+    assert learnt(Chain(("8-7=1 left 3 8 1", "24-1=24"), (1.0, 0.0)), 1) == ("24-1=24 24 +", "....... 24 .")
+    assert learnt(CHAINS[0], 3) == ("+", ".")
+    sums = Chain(("1+1=2", "2+1=3", "answer 3"), (1.0, 1.0, 1.0))
+    assert prm.thought("compute left to right 1+1+1", sums, 1) == (encode("+"), [False])  # no goal, no thought
+
+
+def test_the_loss_is_the_cross_entropy_of_the_marks_and_of_the_thoughts():
     model, found = tiny(), [Labelled(ASKED.question, CHAINS)]
-    rows = prm.batch(found, seed=1, step=0, rows=2, width=200)
-    assert all(np.array_equal(one, two, equal_nan=True) for one, two in zip(rows, prm.batch(found, 1, 0, 2, 200), strict=True))
+    rows = prm.batch(found, seed=1, step=0, rows=2, width=400)
+    assert all(np.array_equal(one, two, equal_nan=True) for one, two in zip(rows, prm.batch(found, 1, 0, 2, 400), strict=True))
+    silent = rows._replace(told=np.zeros_like(rows.told))
     with torch.no_grad():
-        loss = float(prm.judgement(model, rows))
-        alone = [float(prm.judgement(model, prm.Tree(*(one[[row]] for one in rows)))) for row in (0, 1)]
-    assert loss == pytest.approx(np.average(alone, weights=(~np.isnan(rows.labels)).sum(1)), rel=1e-5)
+        judging, both = ([float(part) for part in prm.judgement(model, one)] for one in (silent, rows))
+        logits = model(
+            input_ids=torch.from_numpy(rows.tokens),
+            position_ids=torch.from_numpy(rows.places),
+            attention_mask=torch.from_numpy(rows.seen)[:, None],
+        ).logits[:, :-1]
+    chances = torch.log_softmax(logits, -1).numpy()
+    at, good, bad = ~np.isnan(rows.labels), encode("+")[0], encode("-")[0]
+    values, marks = rows.labels[at], chances[at[:, 1:]]
+    assert sum(judging) == pytest.approx(-(values * marks[:, good] + (1 - values) * marks[:, bad]).mean(), rel=1e-5)
+    thoughts = np.take_along_axis(chances, rows.tokens[:, 1:, None], -1)[..., 0][rows.told[:, 1:]]
+    assert sum(both) - sum(judging) == pytest.approx(-thoughts.mean(), rel=1e-4)
+    assert len(both) == 2  # a part a row
 
 
 def test_hindsight_asks_for_what_was_reached_within_the_training_split():

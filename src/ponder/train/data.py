@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +41,9 @@ def example(rng: random.Random) -> tuple[str, str]:
     return _countdown(rng) if rng.random() < 0.8 else _arithmetic(rng)
 
 
-Label = TypeVar("Label", bound=np.generic)
-
-
-def packed(
-    examples: Iterator[tuple[list[int], list[Any]]], rows: int, width: int, ignored: Label | NDArray[Label]
-) -> tuple[NDArray[np.int64], NDArray[Label]]:
-    """Rows of tokens and of a label for each, both (rows, width), filled with whole examples; `ignored` labels what is left.
-
-    A label may be an array, whose axes are behind the others.
-    """
-    tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width, *np.shape(ignored)), ignored)
+def packed(examples: Iterator[tuple[list[int], list[int]]], rows: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of tokens and of a label for each, both (rows, width), filled with whole examples."""
+    tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), IGNORED, np.int64)
     filled, misses = [0] * rows, 0
     while misses < rows:
         ids, wanted = next(examples)
@@ -68,7 +59,7 @@ def packed(
 
 def batch(seed: int, step: int, rows: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tokens and labels of one training step, each (rows, width): a function of seed and step, so a resumed run sees the same."""
-    return packed(_examples(random.Random(f"{seed}/{step}")), rows, width, np.int64(IGNORED))
+    return packed(_examples(random.Random(f"{seed}/{step}")), rows, width)
 
 
 def _examples(rng: random.Random) -> Iterator[tuple[list[int], list[int]]]:

@@ -98,8 +98,8 @@ def fit(model: Any, tokenizer: Any, taught: Sequence[Lesson], kind: str, recipe:
     setattr(model, head, layer)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def at(model: Any, step: int) -> Any:
-        return loss(model, random.Random(f"{recipe.seed}/{step}").choices(taught, k=recipe.rows), head)
+    def at(model: Any, step: int) -> list[Any]:
+        return [loss(model, random.Random(f"{recipe.seed}/{step}").choices(taught, k=recipe.rows), head)]
 
     train(model, at, recipe, folder / "checkpoint.pt", told)
     model.save_pretrained(folder)

@@ -2,10 +2,11 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ponder.train.data import BOS, EOS, PAD, VOCABULARY, batch
+from ponder.train.data import BOS, EOS, IGNORED, PAD, VOCABULARY, batch
 from ponder.train.loop import Loss, Recipe, ship, train
 
 import torch  # isort: skip - behind the loop, whose error names the extra
@@ -38,11 +39,14 @@ def fresh(recipe: Recipe, config: LlamaConfig | None = None) -> Any:
 
 
 def loss(recipe: Recipe) -> Loss:
-    """The mean over the tokens of the answers, in nats."""
+    """The mean over the tokens of the answers, in nats; each row's part of it by itself."""
 
-    def mean(model: Any, step: int) -> Any:
-        tokens, labels = map(torch.from_numpy, batch(recipe.seed, step, recipe.rows, recipe.width))
-        return model(input_ids=tokens, labels=labels).loss
+    def mean(model: Any, step: int) -> Iterator[Any]:
+        tokens, labels = batch(recipe.seed, step, recipe.rows, recipe.width)
+        answers = int((labels != IGNORED).sum())
+        for row, wanted in zip(torch.from_numpy(tokens), torch.from_numpy(labels), strict=True):
+            logits = model(input_ids=row[None, :-1]).logits[0]
+            yield torch.nn.functional.cross_entropy(logits, wanted[1:], reduction="sum") / answers
 
     return mean
 

@@ -1,16 +1,22 @@
 """Train a process reward model of builtin size: `ponder train prm LABELS FOLDER`.
 
 A process reward model that is a language model: behind each step stands a mark, ` +`, and what the model would have put there, ` +`
-or ` -`, is its judgement. The marks before are always ` +`, so that a chain is judged in one pass and a longer one goes on from it.
+or ` -`, is its judgement. The marks before are always ` +`, so that a longer chain goes on from a shorter one. Where the question
+ends with a goal, the model thinks before it judges: it goes on from the step as a solution could, and judges with the end in sight.
+
+    countdown 3 7 8 8 to 24
+    8-7=1 left 3 8 1 24 +
+    8*3=24 left 1 24 24 24*1=24 24 +        the thought `24*1=24`, the goal again, the mark
 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
-shared beginning is computed, and its label counted, once.
+shared beginning is computed once, and what comes behind it is what is thought there. A thought that ends right is learnt as it is,
+of another one only what it computes.
 """
 
 import math
 import random
-import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +29,9 @@ from ponder.train.data import BOS, PAD, encode
 from ponder.train.grpo import Plan, draw
 from ponder.train.loop import Recipe, Told, ship, train, untold
 from ponder.train.rollouts import Chain, Labelled, cut, exact, labelled, problems, whole
+from ponder.train.tries import computed, goal
 from ponder.types import Problem
-from ponder.verifiers.prm import BAD, GOOD, marked
+from ponder.verifiers.prm import BAD, GOOD, unmarked
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
@@ -36,41 +43,79 @@ SOLUTIONS, DRAWN, WALKS = 8, 128, 6
 
 
 class Tree(NamedTuple):
-    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `places` (n,), each
-    token's in its chain; and which tokens it has `seen` (n, n)."""
+    """Chains of one question: `tokens` (n,); `labels` (n,), at each mark the value of its step, NaN elsewhere; `told` (n,), which
+    tokens of thoughts are learnt; `places` (n,), each token's in its chain; and which tokens it has `seen` (n, n)."""
 
     tokens: NDArray[np.int64]
     labels: NDArray[np.float32]
+    told: NDArray[np.bool_]
     places: NDArray[np.int64]
     seen: NDArray[np.bool_]
 
 
+@dataclass
+class _Growing:
+    """A tree's tokens by their branches: each branch is a piece of text, and knows those that it stands behind."""
+
+    tokens: list[int]
+    labels: list[float]
+    told: list[bool]
+    places: list[int]
+    owners: list[int]
+    paths: list[list[int]]
+
+    def branch(
+        self, behind: int, start: int, text: Sequence[int], told: Sequence[bool], label: float = math.nan
+    ) -> tuple[int, int]:
+        """Text behind another branch, from place `start` on, the last of its tokens labelled; its number, and where it ends."""
+        number = len(self.paths)
+        self.paths.append([*self.paths[behind], number])
+        self.tokens += text
+        self.labels += [math.nan] * (len(text) - 1) + [label]
+        self.told += told
+        self.places += range(start, start + len(text))
+        self.owners += [number] * len(text)
+        return number, start + len(text)
+
+    def grown(self) -> Tree:
+        above_or_self = np.zeros((len(self.paths), len(self.paths)), bool)
+        for branch, path in enumerate(self.paths):
+            above_or_self[branch, path] = True
+        seen = np.tril(above_or_self[np.ix_(self.owners, self.owners)])
+        return Tree(np.array(self.tokens), np.array(self.labels, np.float32), np.array(self.told), np.array(self.places), seen)
+
+
 def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
-    """The chains in their order, as many as fit into `room` tokens; None if not one does."""
-    tokens, labels = [BOS, *encode(question + "\n")], [math.nan] * (len(question.encode()) + 2)
-    places, owners, paths = list(range(len(tokens))), [0] * len(tokens), [[0]]
-    nodes: dict[tuple[str, ...], tuple[int, int]] = {(): (0, len(tokens))}  # a beginning's node, and where it ends in its chain
+    """The chains in their order, as many as fit into `room` tokens; None if not one does. At each beginning the first chain that
+    has it is thought of."""
+    asked = [BOS, *encode(question + "\n")]
+    growing = _Growing(list(asked), [math.nan] * len(asked), [False] * len(asked), list(range(len(asked))), [0] * len(asked), [[0]])
+    ends: dict[tuple[str, ...], tuple[int, int]] = {
+        (): (0, len(asked))
+    }  # a beginning's last branch, and where it ends in its chain
     for chain in chains:
-        fresh = [size for size in range(1, len(chain.steps) + 1) if chain.steps[:size] not in nodes]
-        written = {size: encode(marked(question, chain.steps[size - 1 : size])) for size in fresh}
-        if len(tokens) + sum(map(len, written.values())) > room:
+        fresh = [size for size in range(1, len(chain.steps) + 1) if chain.steps[:size] not in ends]
+        written = {size: (encode(unmarked(question, chain.steps[size - 1])), *thought(question, chain, size)) for size in fresh}
+        if len(growing.tokens) + sum(len(step) + len(text) + 2 for step, text, _ in written.values()) > room:
             break
-        for size, text in written.items():
-            above, start = nodes[chain.steps[: size - 1]]
-            nodes[chain.steps[:size]] = len(paths), start + len(text)
-            places += range(start, start + len(text))
-            owners += [len(paths)] * len(text)
-            labels += [math.nan] * len(text)
-            labels[-2] = _number(chain.values[size - 1])  # the line ends with the mark and a line end
-            tokens += text
-            paths.append([*paths[above], len(paths)])
-    if len(nodes) == 1:
-        return None
-    above_or_self = np.zeros((len(paths), len(paths)), bool)
-    for node, path in enumerate(paths):
-        above_or_self[node, path] = True
-    seen = np.tril(above_or_self[np.ix_(owners, owners)])
-    return Tree(np.array(tokens), np.array(labels, np.float32), np.array(places), seen)
+        for size, (step, text, told) in written.items():
+            behind, start = ends[chain.steps[: size - 1]]
+            branch, end = growing.branch(behind, start, step, [False] * len(step))
+            growing.branch(branch, end, text, told, _number(chain.values[size - 1]))
+            ends[chain.steps[:size]] = growing.branch(branch, end, encode(f"{GOOD}\n"), [False] * 2)
+    return growing.grown() if len(ends) > 1 else None
+
+
+def thought(question: str, chain: Chain, size: int) -> tuple[list[int], list[bool]]:
+    """How the chain goes on behind so many steps, with the mark; and which of its tokens are learnt, of which the mark is none."""
+    rest = "\n".join(chain.steps[size:]) if goal(question) else ""
+    if not rest:
+        return encode(GOOD), [False]
+    text = encode(unmarked(question, rest))
+    told = [chain.values[-1] == 1.0] * len(encode(rest))
+    for start, end, _ in computed(rest) if rest.isascii() else ():
+        told[start:end] = [True] * (end - start)
+    return [*text, *encode(GOOD)], [*told, *[True] * (len(text) - len(told)), False]
 
 
 def _number(value: float | None) -> float:
@@ -125,22 +170,22 @@ def walked(rng: random.Random) -> Labelled:
 
 
 def batch(found: Sequence[Labelled], seed: int, step: int, rows: int, width: int) -> Tree:
-    """Rows of trees: tokens, labels and places (rows, width), what is seen (rows, width, width). Of four trees one is of `found` as
-    it is, one its hindsight, and two are walks.
+    """Rows of trees: tokens, labels, what is told and places (rows, width), what is seen (rows, width, width). Of four trees one is
+    of `found` as it is, one its hindsight, and two are walks.
 
     A function of seed and step, so a resumed run sees the same.
     """
     rng = random.Random(f"{seed}/{step}")
     tokens, labels = np.full((rows, width), PAD, np.int64), np.full((rows, width), math.nan, np.float32)
-    places, seen = np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
+    told, places, seen = np.zeros((rows, width), bool), np.zeros((rows, width), np.int64), np.zeros((rows, width, width), bool)
     seen[:, range(width), range(width)] = True  # padding sees itself: no softmax of nothing
     for row in range(rows):
         filled = 0
         while width - filled >= SHORTEST and (one := _grown(rng, found, width - filled)):
             place = slice(filled, filled + len(one.tokens))
-            tokens[row, place], labels[row, place], places[row, place], seen[row, place, place] = one
+            tokens[row, place], labels[row, place], told[row, place], places[row, place], seen[row, place, place] = one
             filled = place.stop
-    return Tree(tokens, labels, places, seen)
+    return Tree(tokens, labels, told, places, seen)
 
 
 def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | None:
@@ -153,29 +198,18 @@ def _grown(rng: random.Random, found: Sequence[Labelled], room: int) -> Tree | N
     return None
 
 
-def judgement(model: Any, trees: Tree) -> Any:
-    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`; of trees in rows."""
+def judgement(model: Any, trees: Tree) -> Iterator[Any]:
+    """The mean cross-entropy in nats between the values and what the model gives ` +` and ` -`, and that of the thoughts; of trees
+    in rows, each row's part of it by itself."""
     good, bad = encode(GOOD)[0], encode(BAD)[0]
-    tokens, labels, places, seen = map(torch.from_numpy, trees)
-    at = ~torch.isnan(labels)
-    logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[:, :-1][at[:, 1:]]
-    chances = torch.log_softmax(logits, -1)
-    values = labels[at]
-    return -(values * chances[:, good] + (1 - values) * chances[:, bad]).mean()
-
-
-def judged(model: Any, question: str, chains: Sequence[Chain]) -> dict[tuple[str, ...], float]:
-    """What the model gives each beginning of the chains: the chance of ` +` against ` -` behind its last step, in one pass."""
-    grown = tree(question, [Chain(chain.steps, (0.0,) * len(chain.steps)) for chain in chains], room=sys.maxsize)
-    if grown is None:
-        return {}
-    tokens, labels, places, seen = (torch.from_numpy(one)[None] for one in grown)
-    with torch.no_grad():
-        logits = model(input_ids=tokens, position_ids=places, attention_mask=seen[:, None]).logits[0, :-1]
-    good, bad = encode(GOOD)[0], encode(BAD)[0]
-    values = (logits[:, good] - logits[:, bad])[~torch.isnan(labels[0, 1:])].sigmoid().tolist()
-    begun = dict.fromkeys(chain.steps[:size] for chain in chains for size in range(1, len(chain.steps) + 1))
-    return dict(zip(begun, values, strict=True))  # a tree grows chain by chain, so its marks stand in this order
+    marks, thoughts = max(1, int((~np.isnan(trees.labels)).sum())), max(1, int(trees.told.sum()))
+    for tokens, labels, told, places, seen in zip(*map(torch.from_numpy, trees), strict=True):
+        logits = model(input_ids=tokens[None], position_ids=places[None], attention_mask=seen[None, None]).logits[0, :-1]
+        at = ~torch.isnan(labels)
+        chances, values = torch.log_softmax(logits[at[1:]], -1), labels[at]
+        judging = -(values * chances[:, good] + (1 - values) * chances[:, bad]).sum()
+        thinking = torch.nn.functional.cross_entropy(logits[told[1:]], tokens[told], reduction="sum")
+        yield judging / marks + thinking / thoughts
 
 
 def drawn(model: Any, asked: Sequence[Problem], solutions: int, seed: int) -> Iterator[Labelled]:
@@ -210,7 +244,7 @@ def fit(model: Any, found: Sequence[Labelled], recipe: Recipe, folder: Path, tol
     """Train `model` in place on the labels, and write it as mini-prm.gguf; goes on from `folder`/checkpoint.pt."""
     folder.mkdir(parents=True, exist_ok=True)
 
-    def loss(model: Any, step: int) -> Any:
+    def loss(model: Any, step: int) -> Iterator[Any]:
         return judgement(model, batch(found, recipe.seed, step, recipe.rows, recipe.width))
 
     train(model, loss, recipe, folder / "checkpoint.pt", told)

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from ponder.errors import InputError
-from ponder.train.data import BOS, EOS, encode, packed
+from ponder.train.data import BOS, EOS, encode
 from ponder.train.loop import Recipe, train
 from ponder.train.tries import computed, joined, verdict
 
@@ -30,10 +28,10 @@ MISSED = 12.0
 goal there."""
 MARGIN = 1.5
 """An answer is learnt at so many times the temperature that it is drawn at, so that it is nearly sure where it is drawn."""
-Label = tuple[float, float, int]
-"""What a token weighs in the loss, the temperature that it is learnt at, and its place in the example."""
-NONE = np.array([0.0, 1.0, 0.0], np.float32)
-"""The label of no token."""
+Label = tuple[float, float]
+"""What a token weighs in the loss, and the temperature that it is learnt at."""
+Example = tuple[list[int], list[Label]]
+"""Tokens, and the label of each."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -50,8 +48,8 @@ class Shown(msgspec.Struct, frozen=True):
         return len(self.question) + len(joined(self.question, self.tries)) + 3
 
 
-def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[int], list[Label]]:
-    """Tokens, and the label of each: nothing in the question weighs anything."""
+def example(shown: Shown, rng: random.Random, errors: float = ERRORS) -> Example:
+    """What is learnt of a shown answer: nothing in the question weighs anything."""
     prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
     weights, begin = [1.0] * len(answer), 0
     for number, text in enumerate(shown.tries, 1):
@@ -64,16 +62,15 @@ def row(shown: Shown, rng: random.Random, errors: float = ERRORS) -> tuple[list[
         end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
         weights[begin:end] = [VERDICT] * (end - begin)
         begin = end
-    return prompt + answer, [
-        (weight, MARGIN * shown.temperature, place) for place, weight in enumerate([0.0] * len(prompt) + weights)
-    ]
+    return prompt + answer, [(weight, MARGIN * shown.temperature) for weight in [0.0] * len(prompt) + weights]
 
 
-def rows(shown: Sequence[Shown], seed: int, step: int) -> Iterator[tuple[list[int], list[Label]]]:
-    """Rows at random, without end: a function of seed and step."""
-    rng = random.Random(f"{seed}/{step}")
-    while True:
-        yield row(rng.choice(shown), rng)
+def examples(shown: Sequence[Shown], seed: int, step: int, tokens: int) -> Iterator[Example]:
+    """Examples at random, of so many tokens at most: a function of seed and step."""
+    rng, left = random.Random(f"{seed}/{step}"), tokens
+    while left >= (one := rng.choice(shown)).tokens:
+        left -= one.tokens
+        yield example(one, rng)
 
 
 def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) -> None:
@@ -86,24 +83,19 @@ def sft(model: Any, shown: Sequence[Shown], recipe: Recipe, checkpoint: Path) ->
     if not fitting:
         raise InputError(f"none of {len(shown)} answers fits into {recipe.width} tokens: there is nothing to learn from")
 
-    def loss(model: Any, step: int) -> Any:
-        return surprise(model, *packed(rows(fitting, recipe.seed, step), recipe.rows, recipe.width, NONE))
+    def loss(model: Any, step: int) -> Iterator[Any]:
+        return surprise(model, list(examples(fitting, recipe.seed, step, recipe.rows * recipe.width)))
 
     torch.set_num_threads(recipe.threads)
     train(model, loss, recipe, checkpoint)
 
 
-def surprise(model: Any, tokens: NDArray[np.int64], labels: NDArray[np.float32]) -> Any:
-    """The mean negative log-likelihood in nats of packed rows: `tokens` (rows, width) and their labels (rows, width, 3).
-
-    Each example sees itself alone, at the places that it is drawn at: one that saw those before it in its row would be learnt as
-    the end of a text that the model never meets.
-    """
-    ids, (weights, heat, places) = torch.from_numpy(tokens), torch.from_numpy(labels).unbind(-1)
-    example = (places == 0).cumsum(-1)
-    seen = (example[:, :, None] == example[:, None, :]).tril()
-    logits = model(input_ids=ids, position_ids=places.long(), attention_mask=seen[:, None]).logits
-    told, wanted = weights[:, 1:] > 0, ids[:, 1:]
-    logits = logits[:, :-1][told] / heat[:, 1:][told][:, None]
-    losses = torch.nn.functional.cross_entropy(logits, wanted[told], reduction="none")
-    return (losses * weights[:, 1:][told]).sum() / weights.sum()
+def surprise(model: Any, learnt: Sequence[Example]) -> Iterator[Any]:
+    """The mean negative log-likelihood in nats of the examples' tokens by their weights, each example's part of it by itself."""
+    whole = sum(weight for _, labels in learnt for weight, _ in labels)
+    for tokens, labels in learnt:
+        ids, (weights, heat) = torch.tensor(tokens), torch.tensor(labels)[1:].unbind(-1)
+        told, wanted = weights > 0, ids[1:]
+        logits = model(input_ids=ids[None, :-1]).logits[0][told] / heat[told][:, None]
+        losses = torch.nn.functional.cross_entropy(logits, wanted[told], reduction="none")
+        yield (losses * weights[told]).sum() / whole

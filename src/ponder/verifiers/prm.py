@@ -1,12 +1,14 @@
 """Generative process reward models: a language model says of each step of a solution whether it is good or bad.
 
-The judgement is read from the log-probability of one token, so any engine will do. Each prefix of a chain is a draw of one token,
-and with prefix caching the draws of a chain cost together little more than one pass over it; a prefix is judged once a solve.
+The judgement is read from the log-probability of one token, so any engine will do. Each prefix of a chain is a draw, and with
+prefix caching the prompts of a chain cost together little more than one pass over it; a prefix is judged once a solve. A model may
+think before it judges (GenPRM): what `builtin:mini-prm` thinks is how the solution could go on from the step.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp
@@ -17,13 +19,32 @@ from ponder.errors import AbilityMissing, BudgetExhausted
 from ponder.models.sample import sample
 from ponder.separator import split
 from ponder.trace import Trace
-from ponder.types import Message, Model, Problem, Reads, Request, Sample, Score
+from ponder.types import Chunk, Message, Model, Problem, Reads, Request, Sample, Score
 from ponder.verifiers.evidence import Evidence
 
 Ask = Callable[[Problem, Sequence[str]], Request]
-"""The request whose next token judges the last of the steps."""
+"""The request whose last token judges the last of the steps."""
 
 GOOD, BAD = "+", "-"
+MARK = re.compile(r"(?:^|\s)([+-])")
+"""A mark ends a thought, apart from it; none stands in one: the signs of `3+4` have no blank before them."""
+THOUGHT = 64
+"""The most tokens of a thought and its mark: four lines of Countdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Ends a draw at its mark."""
+
+    def __call__(self) -> Callable[[Chunk], bool]:
+        said = ""
+
+        def seen(chunk: Chunk) -> bool:
+            nonlocal said
+            said += chunk.text
+            return MARK.search(said) is not None
+
+        return seen
 
 
 def marked(question: str, steps: Iterable[str]) -> str:
@@ -38,16 +59,17 @@ def unmarked(question: str, step: str) -> str:
 
 
 def inline(problem: Problem, steps: Sequence[str]) -> Request:
-    """The solution is the model's own text with a mark behind each step (`builtin:mini-prm`): the next token is the last one's."""
+    """The solution is the model's own text, a mark behind each step (`builtin:mini-prm`); it may think before the last one's."""
     asked = problem.question
-    return Request(problem.messages, marked(asked, steps[:-1]) + unmarked(asked, steps[-1]))
+    prefix = marked(asked, steps[:-1]) + unmarked(asked, steps[-1])
+    return Request(problem.messages, prefix, max_tokens=THOUGHT, watch=Marked())
 
 
 def turns(problem: Problem, steps: Sequence[str]) -> Request:
     """The user tells one step a turn, the assistant answers each with a mark (RLHFlow 2024); the question stands in the first."""
     told = [f"{problem.question} {steps[0]}", *steps[1:]]
     said = [message for step in told[:-1] for message in (Message("user", step), Message("assistant", GOOD))]
-    return Request((*said, Message("user", told[-1])))
+    return Request((*said, Message("user", told[-1])), max_tokens=1)
 
 
 def question(problem: Problem, steps: Sequence[str]) -> Request:
@@ -67,7 +89,7 @@ def _asking(problem: Problem, shown: str, steps: Sequence[str], what: str) -> Re
     asked = (
         f"Problem:\n{problem.question}\n\n{shown}:\n{written}\n\nIs {what}? Reply with one character: {GOOD} for yes, {BAD} for no."
     )
-    return Request((Message("user", asked),))
+    return Request((Message("user", asked),), max_tokens=1)
 
 
 FORMATS: dict[str, Ask] = {"inline": inline, "turns": turns, "question": question}
@@ -77,9 +99,10 @@ FORMATS: dict[str, Ask] = {"inline": inline, "turns": turns, "question": questio
 class Generative:
     """Judges every step by the probability that `model` puts on the good mark behind it; the value is the last step's.
 
-    The greedy token's log-probability is read: of the good mark it is the value's, of the bad mark its complement's (exact for a
-    model trained to say nothing else); any other token is no judgement. With `outcome` only whole solutions are judged, in one
-    draw. The source of the format: Xiong et al. 2024 (RLHFlow); of judging by a token: Zhang et al. 2024 (GenRM).
+    The greedy mark's log-probability is read: of the good mark it is the value's, of the bad mark its complement's (exact for a
+    model trained to say nothing else); a draw without a mark is no judgement. With `outcome` only whole solutions are judged, in
+    one draw. The source of the format: Xiong et al. 2024 (RLHFlow); of judging by a token: Zhang et al. 2024 (GenRM); of thinking
+    before it: Zhao et al. 2025 (GenPRM).
     """
 
     model: Model
@@ -113,7 +136,7 @@ class Generative:
         text = "" if judged.error else judged.prefix + judged.text
         steps = [step.strip() for step in split(text, problem.task.step)]
         sizes = range(len(steps) if self.outcome else 1, len(steps) + 1)
-        return [replace(self.ask(problem, steps[:size]), max_tokens=1, temperature=0.0, logprobs=True) for size in sizes if size]
+        return [replace(self.ask(problem, steps[:size]), temperature=0.0, logprobs=True) for size in sizes if size]
 
     async def _read(self, request: Request, event: int | None) -> _Reading:
         try:
@@ -122,10 +145,12 @@ class Generative:
             return None, str(refusal)
         if drawn.error is not None:
             return None, f"`{self.model.name}` failed: {drawn.error}"
-        said, chance = drawn.text.strip(), exp(min(0.0, drawn.logprobs[0])) if drawn.logprobs else None
-        if chance is None or said not in (GOOD, BAD):
+        mark = MARK.search(drawn.text)
+        if mark is None or not drawn.logprobs:
             return None, f"`{self.model.name}` said {drawn.text!r} of a step, and neither {GOOD!r} nor {BAD!r}"
-        return (chance if said == GOOD else 1 - chance), None
+        spoken = [place for place, token in enumerate(drawn.tokens) if token.strip() == mark[1]]
+        chance = exp(min(0.0, drawn.logprobs[spoken[-1] if spoken else -1]))
+        return (chance if mark[1] == GOOD else 1 - chance), None
 
     def _score(self, judged: Sample, read: Sequence[_Reading]) -> Score:
         if not read:
