@@ -52,11 +52,11 @@ def test_a_tree_is_read_as_the_verifier_would_ask_and_think():
 def test_a_shared_beginning_is_there_once_and_what_is_unknown_has_no_label():
     grown = prm.tree(ASKED.question, CHAINS, 1000)
     pieces = [
-        "8-7=1 left 3 8 1 24 8*3=24 left 1 24\n24*1=24 24 ++\n",
-        "8*3=24 left 1 24 24 24*1=24 24 ++\n",
-        "24*1=24 24 ++\n",
-        "24-1=23 24 ++\n",
-        "8+3=11 left 1 11 24 ++\n",
+        "8-7=1 left 3 8 1 24 8*3=24 left 1 24\n24*1=24\n24-24=0 ++\n",
+        "8*3=24 left 1 24 24 24*1=24\n24-24=0 ++\n",
+        "24*1=24 24 24-24=0 ++\n",
+        "24-1=23 24 24-23=1 ++\n",
+        "8+3=11 left 1 11 24 24-0=24 ++\n",
     ]
     assert grown.tokens.tolist() == [BOS, *encode(ASKED.question + "\n" + "".join(pieces))]
     assert grown.labels[~np.isnan(grown.labels)].tolist() == [1, 1, 1, 0]
@@ -71,10 +71,10 @@ def test_a_thought_is_how_the_chain_goes_on_and_of_a_wrong_one_what_it_computes_
         said = bytes(token - FIRST_BYTE for token in text).decode()
         return said, "".join(letter if one else "." for letter, one in zip(said, told, strict=True))
 
-    assert learnt(CHAINS[0], 1) == ("8*3=24 left 1 24\n24*1=24 24 +", "8*3=24 left 1 24\n24*1=24 24 .")
-    assert learnt(CHAINS[1], 2) == ("24-1=23 24 +", ".....23 24 .")
-    assert learnt(Chain(("8-7=1 left 3 8 1", "24-1=24"), (1.0, 0.0)), 1) == ("24-1=24 24 +", "....... 24 .")
-    assert learnt(CHAINS[0], 3) == ("+", ".")
+    assert learnt(CHAINS[0], 1) == ("8*3=24 left 1 24\n24*1=24\n24-24=0 +", "8*3=24 left 1 24\n24*1=24\n24-24=0 .")
+    assert learnt(CHAINS[1], 2) == ("24-1=23\n24-23=1 +", ".....23.24-23=1 .")
+    assert learnt(Chain(("8-7=1 left 3 8 1", "24-1=24"), (1.0, 0.0)), 1) == ("24-1=24\n24-24=0 +", "........24-24=0 .")
+    assert learnt(CHAINS[0], 3) == ("24-24=0 +", "24-24=0 .")
     sums = Chain(("1+1=2", "2+1=3", "answer 3"), (1.0, 1.0, 1.0))
     assert prm.thought("compute left to right 1+1+1", sums, 1) == (encode("+"), [False])  # no goal, no thought
 

@@ -5,6 +5,7 @@ they lie; the prompts of a batch are computed once, a draw that has ended leaves
 a layer. (`docs/grpo.md` compares it with the embedded engine and with `generate` of transformers.)
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,11 @@ class _Layers:
         return seen.transpose(1, 2).reshape(rows, new, -1)
 
 
+def _gaps(kept: Any, count: int) -> tuple[Any, Any]:
+    """Where the first `count` rows have gaps, and the kept ones behind them that fit in: less is moved than if all moved up."""
+    return (~kept[:count]).nonzero()[:, 0], kept[count:].nonzero()[:, 0] + count
+
+
 def _rotated(vectors: Any, cosine: Any, sine: Any) -> Any:
     first, second = vectors.chunk(2, -1)
     return vectors * cosine + torch.cat([-second, first], -1) * sine
@@ -118,7 +124,7 @@ def _steps(
     logits = layers(given, 0, cache, blind).repeat_interleave(copies, 0)
     cache = [(keys.repeat_interleave(copies, 0), values.repeat_interleave(copies, 0)) for keys, values in cache]
     mask = F.pad(hidden, (0, limit)).repeat_interleave(copies, 0)
-    rows = going = torch.arange(len(prompts) * copies)
+    rows, going = torch.arange(len(prompts) * copies), torch.arange(len(prompts) * copies)
     for place in range(limit):
         chances = torch.log_softmax(logits / temperature, -1)
         chosen = torch.multinomial(chances.exp(), 1, generator=rng)
@@ -127,8 +133,12 @@ def _steps(
         going = rows[live & (chosen[:, 0] != EOS)]
         if place + 1 == limit or not len(going):
             return
-        if len(going) < 0.85 * len(rows):
-            kept = torch.isin(rows, going)
-            rows, chosen, mask = rows[kept], chosen[kept], mask[kept]
-            cache = [(keys[kept], values[kept]) for keys, values in cache]
+        if len(going) < 0.95 * len(rows):
+            holes, movers = _gaps(torch.isin(rows, going), len(going))
+            for one in (rows, chosen, mask):
+                one[holes] = one[movers]
+            for one in itertools.chain.from_iterable(cache):
+                one[holes, :, : width + place] = one[movers, :, : width + place]
+            rows, chosen, mask = (one[: len(going)] for one in (rows, chosen, mask))
+            cache = [(keys[: len(going)], values[: len(going)]) for keys, values in cache]
         logits = layers(chosen, width + place, cache, mask[..., : width + place + 1])

@@ -39,7 +39,7 @@ def values(critic: Critic, batch: Sequence[Lesson]) -> list[NDArray[np.float32]]
     """What the critic expects before each token of the answers."""
     found = []
     with torch.no_grad():
-        for part in packs(batch, 8192):
+        for part in packs(batch):
             tokens, _, _, mask = rows(part)
             found += apart(critic(torch.from_numpy(tokens))[:, :-1][torch.from_numpy(mask)].numpy(), part)
     return found
@@ -60,7 +60,7 @@ def fit(critic: Critic, optimizer: Any, batch: Sequence[Lesson], returns: Sequen
     """One optimizer step of the critic toward the returns; the mean squared error before it."""
     drawn, error = sum(map(len, returns)), 0.0
     left = iter(returns)
-    for part in packs(batch, 8192):
+    for part in packs(batch):
         tokens, _, _, mask = rows(part)
         wanted = np.concatenate([next(left) for _ in part])
         expected = critic(torch.from_numpy(tokens))[:, :-1][torch.from_numpy(mask)]

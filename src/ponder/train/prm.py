@@ -6,7 +6,8 @@ ends with a goal, the model thinks before it judges: it goes on from the step as
 
     countdown 3 7 8 8 to 24
     8-7=1 left 3 8 1 24 +
-    8*3=24 left 1 24 24 24*1=24 24 +        the thought `24*1=24`, the goal again, the mark
+    8*3=24 left 1 24 24 24*1=24             the step, the goal again, how it could go on,
+    24-24=0 +                               how far that ends from the goal, the mark
 
 The solutions of a problem share their beginnings. They are learnt from as one tree: a token sees those of its own chain only, so a
 shared beginning is computed once, and what comes behind it is what is thought there. A thought that ends right is learnt as it is,
@@ -29,7 +30,7 @@ from ponder.train.data import BOS, PAD, encode
 from ponder.train.grpo import Plan, draw
 from ponder.train.loop import Recipe, Told, ship, train, untold
 from ponder.train.rollouts import Chain, Labelled, cut, exact, labelled, problems, whole
-from ponder.train.tries import computed, goal
+from ponder.train.tries import computed, goal, measured
 from ponder.types import Problem
 from ponder.verifiers.prm import BAD, GOOD, unmarked
 
@@ -107,15 +108,16 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
 
 
 def thought(question: str, chain: Chain, size: int) -> tuple[list[int], list[bool]]:
-    """How the chain goes on behind so many steps, with the mark; and which of its tokens are learnt, of which the mark is none."""
-    rest = "\n".join(chain.steps[size:]) if goal(question) else ""
-    if not rest:
+    """How the chain goes on behind so many steps, how far it ends from the goal, and the mark; and which of its tokens are learnt,
+    of which the mark is none."""
+    if goal(question) is None:
         return encode(GOOD), [False]
-    text = encode(unmarked(question, rest))
+    rest = "".join(f"{step}\n" for step in chain.steps[size:])
     told = [chain.values[-1] == 1.0] * len(encode(rest))
     for start, end, _ in computed(rest) if rest.isascii() else ():
         told[start:end] = [True] * (end - start)
-    return [*text, *encode(GOOD)], [*told, *[True] * (len(text) - len(told)), False]
+    away = encode(f"{measured(question, chain.steps[-1])} ")
+    return [*encode(rest), *away, *encode(GOOD)], [*told, *[True] * len(away), False]
 
 
 def _number(value: float | None) -> float:

@@ -43,10 +43,15 @@ def goal(question: str) -> str | None:
 def verdict(question: str, text: str) -> str:
     """What is said behind a try: how far it ended from the goal, and whether that is far; then all numbers again. Subtraction is
     what the model can do; that two numbers are equal it learnt slowly to see."""
-    asked, reached = _ASKED.search(question), text.rpartition("=")[2]
-    told, ended = int(asked[2]) if asked else 0, int(reached) if reached.isdecimal() else 0
-    word = "yes" if asked is None or told == ended else f"no left{asked[1]}"
-    return f"{max(told, ended)}-{min(told, ended)}={abs(told - ended)} {word}"
+    asked, away = _ASKED.search(question), measured(question, text)
+    return f"{away} yes" if asked is None or away.endswith("=0") else f"{away} no left{asked[1]}"
+
+
+def measured(question: str, text: str) -> str:
+    """The subtraction of the goal and what the solution reached, the smaller from the larger."""
+    told, reached = goal(question), text.rpartition("=")[2]
+    numbers = int(told or 0), int(reached) if reached.isdecimal() else 0
+    return f"{max(numbers)}-{min(numbers)}={max(numbers) - min(numbers)}"
 
 
 def computed(text: str) -> Iterator[tuple[int, int, bool]]:
