@@ -10,7 +10,7 @@ from ponder.errors import InputError
 from ponder.train.evaluation import Evaluation, Figure
 from ponder.train.recipe import Sizes, needed, report, run
 
-SIZES = Sizes(problems=24, samples=4, tuning=1, reinforcing=1, prompts=2, small=2, longest=80, threads=1)
+SIZES = Sizes(problems=24, samples=4, tuning=1, reinforcing=1, prompts=2, small=2, longest=80)
 
 
 def test_a_stage_brings_what_it_needs():
@@ -22,12 +22,12 @@ def test_a_stage_brings_what_it_needs():
 
 def test_every_stage_makes_a_model_once(tmp_path):
     told, stages = [], needed(["r1", "distilled"])
-    made = run(tmp_path, SIZES, stages, told.append)
+    made = run(tmp_path, SIZES, stages, told=told.append)
     assert list(made) == ["mini", *stages]
     assert all(path.is_file() for path in made.values())
-    assert len(told) == 3  # a step in each of zero, reasoner and r1
+    assert sorted(told) == sorted(f"made {name}" for name in stages)
     times = (tmp_path / "times.jsonl").read_text().splitlines()
-    assert [json.loads(line)["stage"] for line in times] == stages
+    assert sorted(json.loads(line)["stage"] for line in times) == sorted(stages)
     written = made["r1"].stat().st_mtime_ns
     assert run(tmp_path, SIZES, ["r1"])["r1"].stat().st_mtime_ns == written
     assert (tmp_path / "times.jsonl").read_text().splitlines() == times

@@ -22,6 +22,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ponder.errors import InputError
 from ponder.models.catalog import download
 from ponder.tasks import get
 from ponder.train import mini
+from ponder.train.abreast import Job, abreast
 from ponder.train.allotment import MOST, Obedience, allotted, obeyed
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
 from ponder.train.exploration import Teach, curated, explore, rejected, searched
@@ -38,10 +40,6 @@ from ponder.train.grpo import Plan, learn
 from ponder.train.loop import Recipe, load, ship, train
 from ponder.train.sft import Shown, sft
 from ponder.types import Problem
-
-import torch  # isort: skip - behind the loop, whose error names the extra
-
-log = logging.getLogger(__name__)
 
 LONGEST = 480
 """Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; with the longest question, the context is
@@ -77,11 +75,10 @@ class Sizes:
     prompts: int = 24
     small: int = 2000
     longest: int = LONGEST
-    threads: int = 2
 
     def tuned(self, seed: int, share: float = 1.0) -> Recipe:
         steps = max(1, round(self.tuning * share))
-        return Recipe(steps, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=self.threads)
+        return Recipe(steps, rows=8, width=512, peak=6e-4, warmup=20, decay=0.0, seed=seed, keep=50, threads=1)
 
     def reinforced(self, seed: int) -> Plan:
         limits = dict.fromkeys(COUNTDOWN, self.longest)
@@ -96,7 +93,7 @@ class Sizes:
             mix=REINFORCED,
             limits=limits,
             seed=seed,
-            threads=self.threads,
+            threads=1,
             keep=5,
         )
 
@@ -111,20 +108,19 @@ def problems(sizes: Sizes, seed: int) -> list[Problem]:
     return drawn
 
 
-Told = Callable[[dict[str, Any]], None]
-Make = Callable[[Mapping[str, Path], Path, Sizes, Told], Any]
+Make = Callable[[Mapping[str, Path], Path, Sizes], Any]
 """Trains a stage's model from those before it (paths of weights by name); writes what it needs to go on into its folder."""
 
 
 def _zero(student: str) -> Make:
     """Explored, tuned on its own searches, reinforced."""
 
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
         model = load(str(given[student]))
-        plan = Plan(threads=sizes.threads)
+        plan = Plan(threads=1)
         shown = explore(folder / "explored.jsonl", model, problems(sizes, 1), sizes.samples, searched, 0, plan)
         sft(model, shown, sizes.tuned(1), folder / "tuned.pt")
-        learn(model, sizes.reinforced(1), folder, told)
+        learn(model, sizes.reinforced(1), folder)
         return model
 
     return make
@@ -133,7 +129,7 @@ def _zero(student: str) -> Make:
 def _tuned(teacher: str, student: str, teach: Teach, seed: int, share: float = 1.0, also: str = "") -> Make:
     """The student tuned on what `teach` makes of the teacher's answers, and on what `also` explored, for a share of the steps."""
 
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
         asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
         model = load(str(given[student]))
@@ -150,23 +146,23 @@ def _found(weights: Path) -> list[Shown]:
 
 
 def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
-    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes, told: Told) -> Any:
+    def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
         model = load(str(given[student]))
-        learn(model, replace(sizes.reinforced(seed), price=price), folder, told)
+        learn(model, replace(sizes.reinforced(seed), price=price), folder)
         return model
 
     return make
 
 
-def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes, _: Told) -> Any:
+def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
     """Tuned on the searches that `zero` explored, each with a length that it was made to fit."""
     model = load(str(given["zero"]))
     sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(5, 0.75), folder / "tuned.pt")
     return model
 
 
-def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes, __: Told) -> Any:
-    recipe = Recipe(steps=sizes.small, threads=sizes.threads)
+def _small(_: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+    recipe = Recipe(steps=sizes.small, threads=1)
     model = mini.fresh(recipe, mini.shape(128, 3))
     train(model, mini.loss(recipe), recipe, folder / "checkpoint.pt")
     return model
@@ -206,45 +202,77 @@ def needed(names: Sequence[str]) -> list[str]:
     return [name for name in STAGES if name in wanted]
 
 
-def run(folder: Path, sizes: Sizes, names: Sequence[str] = (), told: Told = lambda _: None) -> dict[str, Path]:
-    """The stages named (default: all) and what they need, each in `folder`/NAME, whose model is NAME.gguf there.
+def run(
+    folder: Path,
+    sizes: Sizes,
+    names: Sequence[str] = (),
+    count: int = 0,
+    most: int = 2,
+    told: Callable[[str], object] = lambda _: None,
+) -> dict[str, Path]:
+    """The stages named (default: all) and what they need, each in `folder`/NAME, whose model is NAME.gguf there; every model is
+    judged on `count` held-out problems (0: not judged). `most` of all this is done at once.
 
-    A stage that has its model is left alone. `told` hears of each step of reinforcement; times.jsonl gets each stage's CPU minutes.
+    A stage that has its model is left alone. `told` hears what is done, log.txt in a stage's folder how far it is; times.jsonl gets
+    each stage's CPU minutes.
     """
-    given = {"mini": download("builtin:mini")}
-    torch.set_num_threads(sizes.threads)
-    for name in needed(names or list(STAGES)):
-        inside = folder / name
-        given[name] = inside / f"{name}.gguf"
-        if given[name].exists():
-            continue
-        inside.mkdir(parents=True, exist_ok=True)
-        began = time.process_time()
-        log.info("stage %s", name)
-        ship(STAGES[name].make(given, inside, sizes, told), name, inside)
-        with (folder / "times.jsonl").open("a") as file:
-            file.write(json.dumps({"stage": name, "cpu_minutes": (time.process_time() - began) / 60}) + "\n")
-    return given
+    stages = needed(names or list(STAGES))
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = {f"made {name}": Job(partial(make, name, folder, sizes), _needs(name)) for name in stages}
+    for name in ("mini", *stages) if count else ():
+        jobs[f"judged {name}"] = Job(partial(judge, name, folder, count), () if name == "mini" else (f"made {name}",))
+    abreast(jobs, most, told)
+    return {name: weights(name, folder) for name in ("mini", *stages)}
 
 
-def judged(name: str, weights: Path, folder: Path, count: int, threads: int) -> list[Evaluation]:
+def _needs(name: str) -> tuple[str, ...]:
+    return tuple(f"made {one}" for one in STAGES[name].needs if one != "mini")
+
+
+def weights(name: str, folder: Path) -> Path:
+    """Where the weights of a stage are, or will be."""
+    return download("builtin:mini") if name == "mini" else folder / name / f"{name}.gguf"
+
+
+def make(name: str, folder: Path, sizes: Sizes) -> None:
+    """Make the model of a stage, if it is not there."""
+    inside = folder / name
+    if weights(name, folder).exists():
+        return
+    inside.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=inside / "log.txt", level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    began = time.process_time()
+    given = {one: weights(one, folder) for one in STAGES[name].needs}
+    ship(STAGES[name].make(given, inside, sizes), name, inside)
+    with (folder / "times.jsonl").open("a") as file:
+        file.write(json.dumps({"stage": name, "cpu_minutes": (time.process_time() - began) / 60}) + "\n")
+
+
+def judge(name: str, folder: Path, count: int) -> None:
+    """Measure a model, if it was not measured."""
+    judged(name, folder, count)
+    if name == "asked":
+        obedience(folder, count)
+
+
+def judged(name: str, folder: Path, count: int) -> list[Evaluation]:
     """A model on held-out problems, `count` of each task; kept in `folder`, so that it is measured once."""
-    torch.set_num_threads(threads)
     found = []
     for task, (samples, limit) in TESTS.items():
         kept = folder / f"{name}-{task}-{count}.json"
         if not kept.exists():
-            log.info("judging %s on %d problems of %s", name, count, task)
-            kept.write_bytes(msgspec.json.encode(evaluate(load(str(weights)), task, count, samples, limit=limit)))
+            model = load(str(weights(name, folder)))
+            kept.write_bytes(msgspec.json.encode(evaluate(model, task, count, samples, limit=limit)))
         found.append(msgspec.json.decode(kept.read_bytes(), type=Evaluation))
     return found
 
 
-def obedience(weights: Path, folder: Path, count: int) -> Obedience:
+def obedience(folder: Path, count: int) -> Obedience:
     """How well `asked` keeps to the length that it is asked for, on `count` held-out problems; measured once."""
     kept = folder / f"asked-{count}.json"
     if not kept.exists():
-        kept.write_bytes(msgspec.json.encode(obeyed(load(str(weights)), "countdown", count, 4, range(60, MOST + 1, 60))))
+        model = load(str(weights("asked", folder)))
+        kept.write_bytes(msgspec.json.encode(obeyed(model, "countdown", count, 4, range(60, MOST + 1, 60))))
     return msgspec.json.decode(kept.read_bytes(), type=Obedience)
 
 

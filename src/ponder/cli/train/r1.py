@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ponder.cli import live, show
@@ -22,7 +23,7 @@ def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 1
     stages
         Names of stages, joined by commas, whose forerunners are made; default: all.
     threads
-        Threads of the matrix products; with another number, sums round otherwise.
+        Stages and judgements that run at once, each with one thread.
     problems
         Held-out problems of each task to judge each model on.
     json
@@ -30,14 +31,13 @@ def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 1
     """
     from ponder.train import allotment, recipe
 
+    live.stderr.print(f"how far each stage is: {folder}/STAGE/log.txt", style="dim", highlight=False, soft_wrap=True)
     names = [name.strip() for name in stages.split(",") if name.strip()]
-    sizes = recipe.Sizes(threads=threads)
-    with live.training(sizes.reinforcing) as told:
-        made = recipe.run(folder, sizes, names, told)
-    found = {name: recipe.judged(name, path, folder, problems, threads) for name, path in made.items()}
+    made = recipe.run(folder, recipe.Sizes(), names, problems, threads, partial(live.stderr.print, highlight=False))
+    found = {name: recipe.judged(name, folder, problems) for name in made}
     text = recipe.report(found)
     if "asked" in made:
-        text += f"\n{allotment.table(recipe.obedience(made['asked'], folder, problems))}\n"
+        text += f"\n{allotment.table(recipe.obedience(folder, problems))}\n"
     report = folder / "report.md"
     report.write_text(text)
     if json:
