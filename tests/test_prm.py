@@ -53,12 +53,16 @@ class Marks:
 
 
 class Speaking(Marks):
-    """Says it letter by letter, each but the mark at odds of one to a hundred, and would say more."""
+    """Says it token by token in chunks of two, each but the mark at odds of one to a hundred, and would say more."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        for place, letter in enumerate(f"{self.said}\n+"):
-            chance = self.logprob if place == len(self.said) - 1 else log(0.01)
-            yield Chunk(letter, token_ids=(1,), logprobs=(chance,), usage=Usage(1, 10, 0, place + 1))
+        said = f"{self.said}\n+-"
+        for place in range(0, len(said), 2):
+            tokens = tuple(said[place : place + 2])
+            chances = tuple(self.logprob if at == len(self.said) - 1 else log(0.01) for at in range(place, place + len(tokens)))
+            yield Chunk(
+                "".join(tokens), token_ids=(1,) * len(tokens), logprobs=chances, tokens=tokens, usage=Usage(1, 10, 0, place + 2)
+            )
 
 
 def judged(verifier: Generative, *samples: Sample, asked: Problem = PUZZLE, limits: Budget | None = None) -> list[Score]:
@@ -88,7 +92,7 @@ def test_the_value_is_the_good_marks_probability_or_the_bad_marks_complement(sai
     assert score.value == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("said", "value"), [("8*3=24 left 1 24\n24*1=24 24 +", 0.8), ("3+8=11 11 -", 0.2)])
+@pytest.mark.parametrize(("said", "value"), [("8*3=24 left 1 24\n24*1=24\n24-24=0 +", 0.8), ("24-11=13 -", 0.2)])
 def test_a_model_may_think_before_its_mark(said: str, value: float) -> None:
     """Its signs are no marks; the draw ends with the mark, wherever the model would go on."""
     [score] = judged(Generative(Speaking(said)), Sample(STEPS[0]))

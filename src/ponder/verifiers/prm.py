@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import exp
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,7 @@ THOUGHT = 64
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Ends a draw at its mark."""
+    """Ends a draw at its mark, where no stop string has: the mark of a model that does not think stands at the very beginning."""
 
     def __call__(self) -> Callable[[Chunk], bool]:
         said = ""
@@ -62,7 +63,7 @@ def inline(problem: Problem, steps: Sequence[str]) -> Request:
     """The solution is the model's own text, a mark behind each step (`builtin:mini-prm`); it may think before the last one's."""
     asked = problem.question
     prefix = marked(asked, steps[:-1]) + unmarked(asked, steps[-1])
-    return Request(problem.messages, prefix, max_tokens=THOUGHT, watch=Marked())
+    return Request(problem.messages, prefix, max_tokens=THOUGHT, stop=(f" {GOOD}", f" {BAD}"), watch=Marked())
 
 
 def turns(problem: Problem, steps: Sequence[str]) -> Request:
@@ -145,11 +146,13 @@ class Generative:
             return None, str(refusal)
         if drawn.error is not None:
             return None, f"`{self.model.name}` failed: {drawn.error}"
-        mark = MARK.search(drawn.text)
+        said = drawn.text + (drawn.stop or "")
+        mark = MARK.search(said)
         if mark is None or not drawn.logprobs:
-            return None, f"`{self.model.name}` said {drawn.text!r} of a step, and neither {GOOD!r} nor {BAD!r}"
-        spoken = [place for place, token in enumerate(drawn.tokens) if token.strip() == mark[1]]
-        chance = exp(min(0.0, drawn.logprobs[spoken[-1] if spoken else -1]))
+            return None, f"`{self.model.name}` said {said!r} of a step, and neither {GOOD!r} nor {BAD!r}"
+        ends = accumulate(map(len, drawn.tokens))  # more than the mark may have come in its chunk
+        place = next((place for place, end in enumerate(ends) if end >= mark.end()), -1)
+        chance = exp(min(0.0, drawn.logprobs[place]))
         return (chance if mark[1] == GOOD else 1 - chance), None
 
     def _score(self, judged: Sample, read: Sequence[_Reading]) -> Score:
