@@ -36,7 +36,7 @@ from ponder.verifiers.prm import BAD, GOOD, unmarked
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
-RECIPE = Recipe(steps=4000, peak=6e-4)
+RECIPE = Recipe(steps=2400, warmup=120, peak=6e-4)
 SHORTEST = 64
 """Tokens that are left of a row are filled while there are so many."""
 SOLUTIONS, DRAWN, WALKS = 8, 128, 6
@@ -90,10 +90,10 @@ def tree(question: str, chains: Sequence[Chain], room: int) -> Tree | None:
     """The chains in their order, as many as fit into `room` tokens; None if not one does. At each beginning the first chain that
     has it is thought of."""
     asked = [BOS, *encode(question + "\n")]
-    growing = _Growing(list(asked), [math.nan] * len(asked), [False] * len(asked), list(range(len(asked))), [0] * len(asked), [[0]])
-    ends: dict[tuple[str, ...], tuple[int, int]] = {
-        (): (0, len(asked))
-    }  # a beginning's last branch, and where it ends in its chain
+    begin = len(asked)
+    growing = _Growing(list(asked), [math.nan] * begin, [False] * begin, list(range(begin)), [0] * begin, [[0]])
+    # of each beginning, its last branch, and where that ends in its chain
+    ends: dict[tuple[str, ...], tuple[int, int]] = {(): (0, begin)}
     for chain in chains:
         fresh = [size for size in range(1, len(chain.steps) + 1) if chain.steps[:size] not in ends]
         written = {size: (encode(unmarked(question, chain.steps[size - 1])), *thought(question, chain, size)) for size in fresh}

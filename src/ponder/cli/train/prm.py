@@ -18,7 +18,7 @@ class Effort:
     Parameters
     ----------
     steps
-        Optimizer steps: without a number 4000 for a builtin model, 1000 for another.
+        Optimizer steps: without a number 2400 for a builtin model, 1000 for another.
     rate
         The learning rate at its height: 6e-4 for a builtin model, 1e-5 for another.
     threads
@@ -41,7 +41,7 @@ def prm(
     folder: Path,
     /,
     *,
-    model: str = "builtin:mini",
+    model: str = "builtin:mini-zero",
     outcome: bool = False,
     draw: int | None = None,
     effort: Effort = Effort(),
