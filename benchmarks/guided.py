@@ -1,6 +1,6 @@
 """Searches guided by one process reward model against the same guided by another, at equal sizes, on held-out Countdown.
 
-python benchmarks/guided.py OLD.gguf          # against builtin:mini-prm; about ten minutes of one core
+python benchmarks/guided.py OLD.gguf          # against builtin:mini-prm; half an hour of one core
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from ponder.models.catalog import opened
 from ponder.tasks import get
 from ponder.verifiers import opened as judging
 
-TASK, PROBLEMS, ABREAST = get("countdown-4"), 200, 32
+TASK, PROBLEMS, ABREAST = get("countdown-4"), 400, 32
 SEARCHES = ("best-of-n(n=8)", "beam(beams=8,width=4)", "rebase(n=8)", "twisted-smc(n=8)")
 
 
