@@ -29,7 +29,7 @@ def solutions(name: str, split: str, seed: int) -> list[Labelled]:
 
 
 def pairs(verifier: str, name: str, found: list[Labelled]) -> list[tuple[tuple[float, ...], list[float]]]:
-    """The labels of each solution's steps, and the verifier's values."""
+    """The labels of each solution's steps, and the verifier's values; a solution with a step that it cannot judge is left out."""
     return asyncio.run(_pairs(verifier, name, found))
 
 
@@ -78,7 +78,7 @@ def main() -> None:
         tuning, held = solutions(name, "validation", 5), solutions(name, "test", 7)
         for verifier in ("builtin:mini-prm", *(f"prm:{file}" for file in sys.argv[1:])):
             known = pairs(verifier, name, held)
-            print(f"{name}, {verifier}: {len(known)} solutions, {np.mean([labels[-1] for labels, _ in known]):.1%} right")
+            print(f"{name}, {verifier}: {len(known)} solutions judged, {np.mean([labels[-1] for labels, _ in known]):.1%} right")
             report(pairs(verifier, name, tuning), known)
 
 
