@@ -50,6 +50,11 @@ def test_what_a_job_raises_is_raised_and_no_other_begins(tmp_path):
     assert lines(tmp_path / "begun") == []
 
 
+def test_none_at_once_is_refused():
+    with pytest.raises(InputError, match="0 jobs at once"):
+        abreast({"bad": Job(failing)}, 0)
+
+
 def test_killed_it_leaves_no_job_at_work(tmp_path):
     """Who calls again would find it writing into the same folder."""
     script = (

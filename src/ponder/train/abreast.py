@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from threading import Thread
 
-from ponder.errors import MissingExtra
+from ponder.errors import InputError, MissingExtra
 
 try:
     import torch
@@ -30,8 +30,10 @@ class Job:
 def abreast(jobs: Mapping[str, Job], most: int, told: Callable[[str], object] = lambda _: None) -> None:
     """Do all jobs, at most so many at once; of those that may begin, the first. `told` hears of each that is done.
 
-    What a job raises is raised when those that run beside it are done; no other begins.
+    What a job raises is raised when those that run beside it are done; no other begins. Raises InputError if none may run.
     """
+    if most < 1:
+        raise InputError(f"{most} jobs at once do nothing; let at least one run")
     waiting, done, running = dict(jobs), set[str](), dict[Future[None], str]()
     with ProcessPoolExecutor(most, mp_context=get_context("spawn"), initializer=_alone) as pool:
         while waiting or running:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Loss = Callable[[Any, int], Iterable[Any]]
 """The loss of a model at a step, a function of both, so that a resumed run sees the same: scalar tensors whose sum it is. Each is
 gone through by itself, and what it needs on the way should fit into a cache: parts of 256 to 512 tokens take three quarters of the
-time of one of 4,096, and half of it where another core is at work."""
+time of one of 4,096, and two thirds of it where another core is at work."""
 
 
 @dataclass(frozen=True, slots=True)
