@@ -52,7 +52,8 @@ def test_a_job_waits_for_what_it_needs(tmp_path):
 
 def test_two_run_at_once(tmp_path):
     abreast({one: Job(partial(meeting, tmp_path, one, other)) for one, other in (("left", "right"), ("right", "left"))}, 2)
-    assert (tmp_path / "left").exists() and (tmp_path / "right").exists()
+    assert (tmp_path / "left").exists()
+    assert (tmp_path / "right").exists()
 
 
 def test_what_a_job_raises_is_raised_and_no_other_begins(tmp_path):
