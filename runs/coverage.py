@@ -5,7 +5,7 @@ python runs/coverage.py
 The methods and their constants were chosen on the first grid; the second has other sizes, other rates and other seeds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,8 +36,8 @@ class Grid:
 
 
 GRIDS = (
-    Grid("The grid that the methods were chosen on", 0, (30, 100, 200, 500), (0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95)),
-    Grid("The grid held out", 1, (40, 70, 140, 350), (0.06, 0.14, 0.25, 0.4, 0.6, 0.75, 0.86, 0.94)),
+    Grid("First grid", 0, (30, 100, 200, 500), (0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95)),
+    Grid("Held-out grid", 1, (40, 70, 140, 350), (0.06, 0.14, 0.25, 0.4, 0.6, 0.75, 0.86, 0.94)),
 )
 
 
@@ -147,24 +147,41 @@ def held(simulate: Simulation, grid: Grid, problems: int, mean: float) -> float:
     return 100 * float(np.mean(inside))
 
 
-def rows(grid: Grid) -> Iterator[str]:
+def measured(grid: Grid, simulate: Simulation) -> dict[int, list[float]]:
+    """Coverages by size, for each mean rate."""
+    return {problems: [held(simulate, grid, problems, mean) for mean in grid.means] for problems in grid.sizes}
+
+
+def rows(grid: Grid, found: Mapping[str, Mapping[int, list[float]]]) -> Iterator[str]:
     yield "| estimator | problems | " + " | ".join(f"p = {mean}" for mean in grid.means) + " |"
     yield "|---|---|" + "---|" * len(grid.means)
-    for name, simulate in SIMULATIONS.items():
-        for problems in grid.sizes:
-            found = [held(simulate, grid, problems, mean) for mean in grid.means]
-            cells = [f"{one:.1f}" if 93 <= one <= 97 else f"**{one:.1f}**" for one in found]
-            yield f"| {name} | {problems} | " + " | ".join(cells) + " |"
+    for name, sizes in found.items():
+        for problems, shares in sizes.items():
+            yield f"| {name} | {problems} | {' | '.join(map(cell, shares))} |"
+
+
+def cell(share: float) -> str:
+    return f"{share:.1f}" if 93 <= share <= 97 else f"**{share:.1f}**"
+
+
+def whole(found: Mapping[str, Mapping[str, Mapping[int, list[float]]]]) -> Iterator[str]:
+    """Each estimator over all cells of each grid."""
+    yield "| estimator | " + " | ".join(f"{name}: all | cells inside" for name in found) + " |"
+    yield "|---|" + "---|" * 2 * len(found)
+    for name in SIMULATIONS:
+        cells = list[str]()
+        for measures in found.values():
+            shares = [share for sizes in measures[name].values() for share in sizes]
+            cells += [cell(float(np.mean(shares))), f"{sum(93 <= share <= 97 for share in shares)} of {len(shares)}"]
+        yield f"| {name} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    made = []
+    found: dict[str, dict[str, dict[int, list[float]]]] = {grid.name: {} for grid in GRIDS}
     for grid in GRIDS:
-        made += ["", f"### {grid.name}", ""]
-        for row in rows(grid):
-            print(row, flush=True)
-            made.append(row)
-    table = "\n".join(made)
-    text = PAGE.read_text()
-    head, _, _ = text.partition(MARK)
-    PAGE.write_text(f"{head}{MARK}\n{table}\n")
+        for name, simulate in SIMULATIONS.items():
+            found[grid.name][name] = measured(grid, simulate)
+            print(grid.name, name, found[grid.name][name], flush=True)
+    tables = [f"### {grid.name}\n\n" + "\n".join(rows(grid, found[grid.name])) for grid in GRIDS]
+    head, _, _ = PAGE.read_text().partition(MARK)
+    PAGE.write_text("\n\n".join([head + MARK, "\n".join(whole(found)), *tables]) + "\n")
