@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ponder.tasks import countdown
+from ponder.tasks import countdown, expression
 from ponder.train.grpo import Plan, Rollouts, draw
 from ponder.train.sft import Shown
 from ponder.train.tries import goal, right, tried
@@ -46,9 +46,15 @@ def curated(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
 
 
 def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
-    """All tries but those that end at the goal and are wrong all the same: a verdict on them would be a lie."""
-    told = f"={goal(problem.question)}"
-    return [(text, correct) for answer in answers for text, correct in answer if correct or not text.endswith(told)]
+    """All tries but those that break the rules: who reads them learns to break them, and a verdict on one that claims the goal
+    would be a lie."""
+    return [(text, correct) for answer in answers for text, correct in answer if correct or lawful(problem.question, text)]
+
+
+def lawful(question: str, text: str) -> bool:
+    """Whether a try computes rightly and uses every number of the puzzle once; False where there is no puzzle."""
+    puzzle = countdown.puzzle(question)
+    return puzzle is not None and expression.from_steps(puzzle[0], text.split("\n")) is not None
 
 
 def _searches(problem: Problem, tries: Answer) -> list[Shown]:
@@ -68,8 +74,8 @@ def _some(wrong: Sequence[str], rng: random.Random) -> list[str]:
 
 
 def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
-    """The answers that are right, as they are (rejection sampling)."""
-    good = dict.fromkeys(tuple(text for text, _ in answer) for answer in answers if answer and answer[-1][1])
+    """The answers that are right (rejection sampling), without tries that break the rules."""
+    good = dict.fromkeys(tuple(text for text, _ in _tries(problem, [answer])) for answer in answers if answer and answer[-1][1])
     return [_shown(problem, tries) for tries, _ in zip(good, range(EACH), strict=False)]
 
 
