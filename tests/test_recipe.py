@@ -20,6 +20,15 @@ def test_a_stage_brings_what_it_needs():
         needed(["r2"])
 
 
+def test_sizes_are_scaled_together():
+    made = Sizes().scaled(1.5)
+    assert (made.problems, made.tuning, made.reinforcing, made.small) == (2250, 600, 12, 3000)
+    assert (made.samples, made.longest) == (Sizes().samples, Sizes().longest)
+    assert Sizes().scaled(1e-9).tuning == 1
+    with pytest.raises(InputError, match="positive number"):
+        Sizes().scaled(0)
+
+
 def test_every_stage_makes_a_model_once(tmp_path):
     told, stages = [], needed(["r1", "distilled"])
     made = run(tmp_path, SIZES, stages, told=told.append)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ponder.cli import live, show
 
 
-def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 40, json: bool = False) -> None:
+def r1(folder: Path, /, *, stages: str = "", scale: float = 1.0, threads: int = 2, problems: int = 32, json: bool = False) -> None:
     """DeepSeek-R1's pipeline on builtin:mini, on this CPU: pure RL, cold start, RL, rejection sampling, RL, a distilled student.
 
     Each stage has a folder of its own, is made once and judged once on held-out problems; killed, the same command goes on.
@@ -22,6 +22,8 @@ def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 4
         Where the stages' folders and report.md go.
     stages
         Names of stages, joined by commas, whose forerunners are made; default: all.
+    scale
+        So many times the problems and steps of each stage: 1 takes 90 minutes of two cores; what ponder ships took about 1.5.
     threads
         Stages and judgements that run at once, each with one thread.
     problems
@@ -33,7 +35,7 @@ def r1(folder: Path, /, *, stages: str = "", threads: int = 2, problems: int = 4
 
     live.stderr.print(f"how far each stage is: {folder}/STAGE/log.txt", style="dim", highlight=False, soft_wrap=True)
     names = [name.strip() for name in stages.split(",") if name.strip()]
-    made = recipe.run(folder, recipe.Sizes(), names, problems, threads, partial(live.stderr.print, highlight=False))
+    made = recipe.run(folder, recipe.Sizes().scaled(scale), names, problems, threads, partial(live.stderr.print, highlight=False))
     found = {name: recipe.judged(name, folder, problems) for name in made}
     text = recipe.report(found)
     if "asked" in made:
