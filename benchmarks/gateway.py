@@ -21,8 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +33,7 @@ import uvloop
 
 STREAMS = 1000
 CALLS = 300
+ROUNDS = 10
 WIDE = 16
 ANSWER = r"Two and five are seven, so the answer is \boxed{7}"
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "What is two and five?"}], "max_tokens": 64, "temperature": 0.7}
@@ -249,21 +250,37 @@ async def tally(session: aiohttp.ClientSession, url: str) -> dict[str, int]:
 
 
 async def side_by_side(optillm_binary: str | None, its_hub_binary: str | None) -> None:
-    """The same calls directly and through each server; requests of four samples, sixteen at a time."""
+    """The same calls directly and through each server, in turns; then requests of four samples, sixteen at a time."""
     with counting() as url:
         made = [ponder(f"m@{url}")]
         made += [optillm(optillm_binary, url)] if optillm_binary else []
         made += [its_hub(its_hub_binary)] if its_hub_binary else []
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            direct = [(await call(session, url, {}))[0] for _ in range(CALLS)][20:]
-            print(f"\n{'':10} {'call p50':>9} {'added':>7} {'requests/s':>11} {'calls':>6} {'told':>14} {'counted':>14}")
-            print(f"{'direct':10} {1000 * statistics.median(direct):6.2f} ms")
-            for one in made:
-                async with one as server:
-                    await compared(session, url, server, statistics.median(direct))
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+            servers = [await stack.enter_async_context(one) for one in made]
+            for server in servers:
+                await configured(session, url, server)
+            await in_turns(session, url, servers)
+            print(f"\n{'':10} {'requests/s':>11} {'calls':>6} {'told':>14} {'counted':>14}")
+            for server in servers:
+                await billed(session, url, server)
 
 
-async def compared(session: aiohttp.ClientSession, url: str, server: Server, direct: float) -> None:
+async def in_turns(session: aiohttp.ClientSession, url: str, servers: Sequence[Server]) -> None:
+    """Calls one at a time: each round has some directly and some through each server, so that all see the same machine."""
+    more = [(url, {}), *((one.url, one.one) for one in servers)]
+    rounds = [[await p50(session, *one) for one in more] for _ in range(ROUNDS)]
+    print(
+        f"\n{'':10} {'call p50':>8} {'added':>8} {'least':>8} {'most':>8}   medians of {ROUNDS} rounds of {CALLS // ROUNDS} calls"
+    )
+    for place, name in enumerate(["direct", *(one.name for one in servers)]):
+        added = sorted(one[place] - one[0] for one in rounds)
+        told = statistics.median(one[place] for one in rounds), statistics.median(added), added[0], added[-1]
+        print(f"{name:10}", *(f"{one:5.2f} ms" for one in told))
+
+
+async def configured(session: aiohttp.ClientSession, url: str, server: Server) -> None:
+    """its_hub is told by a call where its model is; all are warmed."""
     if server.name == "its_hub":
         settings = {
             "endpoint": url,
@@ -276,7 +293,15 @@ async def compared(session: aiohttp.ClientSession, url: str, server: Server, dir
             response.raise_for_status()
     for _ in range(20):
         await call(session, server.url, server.one)
-    times = [(await call(session, server.url, server.one))[0] for _ in range(CALLS)]
+
+
+async def p50(session: aiohttp.ClientSession, url: str, more: dict[str, Any]) -> float:
+    """Milliseconds within which half of a round's calls have their answer."""
+    return 1000 * statistics.median([(await call(session, url, more))[0] for _ in range(CALLS // ROUNDS)])
+
+
+async def billed(session: aiohttp.ClientSession, url: str, server: Server) -> None:
+    """How many requests of four samples a second, and whether the usage told is what the upstream counted."""
     before, left, told = await tally(session, url), iter(range(CALLS)), {"prompt_tokens": 0, "completion_tokens": 0}
 
     async def work() -> None:
@@ -289,9 +314,8 @@ async def compared(session: aiohttp.ClientSession, url: str, server: Server, dir
     await asyncio.gather(*(work() for _ in range(WIDE)))
     took, after = time.perf_counter() - began, await tally(session, url)
     counted = {name: after[name] - before[name] for name in after}
-    p50 = 1000 * statistics.median(times)
     print(
-        f"{server.name:10} {p50:6.2f} ms {p50 - 1000 * direct:4.2f} ms {CALLS / took:11.1f} {counted['calls'] / CALLS:6.2f} "
+        f"{server.name:10} {CALLS / took:11.1f} {counted['calls'] / CALLS:6.2f} "
         f"{told['prompt_tokens']:6} + {told['completion_tokens']:5} {counted['prompt_tokens']:6} + {counted['completion_tokens']:5}"
     )
 
