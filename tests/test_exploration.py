@@ -8,19 +8,20 @@ pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
 from ponder.tasks import arithmetic, countdown, get
 from ponder.train import exploration
-from ponder.train.exploration import EACH, curated, explore, hindsight, lawful, rejected, searched
+from ponder.train.exploration import EACH, FEW, concise, curated, explore, hindsight, rejected, searched
 from ponder.train.grpo import Plan
 from ponder.train.sft import Shown
+from ponder.train.tries import lawful
 
 PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
 MISS, OTHER, HIT = "7*3=21 left 13 21\n21+13=34", "13-7=6 left 3 6\n6*3=18", "13+7=20 left 3 20\n20+3=23"
 LIE = "7+3=11 left 13 11\n13+11=23"
-SLIP, FEW, TWICE = "13-7=5 left 3 5\n5*3=15", "13+7=20", "13+7=20 left 13 20\n20+13=33"
+SLIP, LESS, TWICE = "13-7=5 left 3 5\n5*3=15", "13+7=20", "13+7=20 left 13 20\n20+13=33"
 
 
 def test_searches_are_right_tries_behind_wrong_ones_that_keep_the_rules():
     wrong = [(MISS, False), (LIE, False), (SLIP, False)]
-    answers = [[(MISS, False)], wrong, [(HIT, True)], [(OTHER, False), (FEW, False), (HIT, True)]]
+    answers = [[(MISS, False)], wrong, [(HIT, True)], [(OTHER, False), (LESS, False), (HIT, True)]]
     found = [one.tries for one in searched(PROBLEM, answers) if one.question == PROBLEM.question]
     assert {one[-1] for one in found} == {HIT}
     assert {text for one in found for text in one[:-1]} <= {MISS, OTHER}
@@ -33,9 +34,15 @@ def test_searches_are_right_tries_behind_wrong_ones_that_keep_the_rules():
     assert curated(PROBLEM, answers[:2]) == []
 
 
+def test_concise_answers_are_right_of_few_tries_with_nothing_twice_and_brief():
+    short, long = [(MISS, False), (MISS, False), (HIT, True)], [(MISS, False), (OTHER, False)] * 2 + [(HIT, True)]
+    assert len(short) <= FEW < len(long)
+    assert concise(PROBLEM, [short, long, [(MISS, False)]]) == [Shown(PROBLEM.question, (MISS, HIT), 0.8, brief=True)]
+
+
 def test_a_try_keeps_the_rules_if_it_computes_rightly_with_every_number_once():
     assert [lawful(PROBLEM.question, text) for text in (MISS, OTHER, HIT)] == [True] * 3
-    assert [lawful(PROBLEM.question, text) for text in (LIE, SLIP, FEW, TWICE, "")] == [False] * 5
+    assert [lawful(PROBLEM.question, text) for text in (LIE, SLIP, LESS, TWICE, "")] == [False] * 5
     assert not lawful("compute left to right 1+2", "1+2=3")
 
 

@@ -24,6 +24,7 @@ trees = st.recursive(
     [
         STEPS,
         "Let me see.\n" + STEPS,
+        "8-7=1 3 8\n8*3=24 1\n24*1=24",
         "10 - 4 = 6 (left: 5 6 6)\nAnswer: (8 - 7) * 8 * 3 = 24",
         "(8-7)*8*3",
         "3*8*(8-7) = 24",
@@ -42,6 +43,7 @@ def test_a_right_answer_scores_1_in_every_wording(text: str) -> None:
         ("8-7=1 left 3 8 1\n8*3=24", "a number left over"),
         ("8-7=1 left 3 8 1\n8*8=64 left 3 1\n3*1=3", "a number not at hand"),
         ("7/0=7 left 3 8 8", "division by zero in a step"),
+        ("8-7=1 3 8 or so\n8*3=24 1\n24*1=24", "words behind a result"),
         ("8*3 = 24", "too few numbers"),
         ("(8-7)*8*3*1", "a number of its own"),
         ("8/(3-3)", "division by zero"),

@@ -30,7 +30,7 @@ def test_sizes_are_scaled_together():
 
 
 def test_every_stage_makes_a_model_once(tmp_path):
-    told, stages = [], needed(["r1", "distilled"])
+    told, stages = [], needed(["r1", "short", "distilled"])
     made = run(tmp_path, SIZES, stages, told=told.append)
     assert list(made) == ["mini", *stages]
     assert all(path.is_file() for path in made.values())

@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ pytest.importorskip("transformers", reason="needs the extra `train`: make test-t
 
 from ponder.tasks import countdown  # noqa: E402
 from ponder.train.sft import MARGIN, Shown, example, examples, surprise  # noqa: E402
-from ponder.train.tries import tried  # noqa: E402
+from ponder.train.tries import joined, needless, tried  # noqa: E402
 from tiny import llama  # noqa: E402
 
 PROBLEM = countdown.problem(countdown.countdown_3, (3, 7, 13), 23)
@@ -43,6 +44,20 @@ def test_tries_of_an_answer_are_those_that_were_joined():
     tokens, _ = example(shown, random.Random(0))
     found = tried(PROBLEM, np.array(tokens[len(PROBLEM.question) + 2 :]))
     assert (found.right, found.ended) == ([False, False, True], True)
+
+
+def test_a_brief_example_is_the_whole_one_without_what_tells_nothing():
+    shown = Shown(PROBLEM.question, (MISS, HIT))
+    brief = msgspec.structs.replace(shown, brief=True)
+    tokens, labels = example(shown, random.Random(0))
+    fewer, its = example(brief, random.Random(0))
+    assert len(fewer) == len(its) == brief.tokens == shown.tokens - len(" left") * 3 - len(" 21") - len(" 20")
+    begin = len(PROBLEM.question) + 2
+    left_out = {begin + place for place in needless(joined(shown.question, shown.tries))}
+    assert list(zip(fewer, its, strict=True)) == [
+        one for place, one in enumerate(zip(tokens, labels, strict=True)) if place not in left_out
+    ]
+    assert tried(PROBLEM, np.array(fewer[begin:])).right == [False, True]
 
 
 def test_examples_fill_a_step_and_are_a_function_of_seed_and_step():

@@ -5,7 +5,7 @@ import pytest
 
 from ponder.tasks import countdown
 from ponder.train.data import EOS, encode
-from ponder.train.tries import credit, goal, joined, right, tried
+from ponder.train.tries import credit, goal, joined, needless, right, tried
 
 PROBLEM = countdown.problem(countdown.countdown_4, (3, 7, 8, 8), 24)
 MISS = "8+8=16 left 3 7 16\n16+7=23 left 3 23\n23-3=20"
@@ -32,6 +32,18 @@ def test_tries_are_read_where_they_stand(ended):
     assert found.right == [False, False, True]
     assert [text[begin:end] for begin, end in zip(found.begins, found.ends, strict=True)] == [MISS, MISS, HIT]
     assert [text[at : at + 2] for at in found.decided] == ["no", "no", "ye"]
+
+
+def test_what_tells_nothing_can_be_left_out_and_the_answer_is_read_as_before():
+    whole = joined(PROBLEM.question, [MISS, HIT])
+    left_out = needless(whole)
+    text = "".join(letter for place, letter in enumerate(whole) if place not in left_out)
+    assert text == "8+8=16 3 7\n16+7=23 3\n23-3=20\n24-20=4 no 3 7 8 8\n8-7=1 3 8\n8*3=24 1\n24*1=24\n24-24=0 yes"
+    found = tried(PROBLEM, answer(text))
+    assert (found.right, found.ended) == ([False, True], True)
+    assert right(PROBLEM, [text]) == [True]
+    assert not needless("2+5=7\n7*3=21\nanswer 21")
+    assert needless("8+8=16 left 16 3") == {*range(len("8+8=16"), len("8+8=16 left"))}  # a result that is not told last stays
 
 
 def test_an_end_without_a_word_is_a_decision_and_a_cut_is_none():
@@ -68,6 +80,19 @@ def test_a_miss_is_worth_what_going_on_is_and_a_false_end_nothing():
     assert gains[0][0] == pytest.approx(1 / 2 - 2 / 3)  # beside 1, 1 and 0
     assert gains[2][0] == pytest.approx(0 - 5 / 6)  # beside 1/2, 1 and 1
     assert gains[0][len(MISS) - 1] > 0 > gains[2][len(lie) - 1]  # of two tries that differ in the last step alone
+
+
+def test_a_try_that_breaks_the_rules_is_worth_nothing_though_the_answer_goes_on():
+    """Another answer is right, so to go on is worth 1; a step that is not true, and all that follows it, is worth 0."""
+    slip = "8+8=16 left 3 7 16\n16+7=24 left 3 24\n24-3=21"
+    texts = [joined(PROBLEM.question, [miss, HIT]) for miss in (MISS, slip)]
+    found = [tried(PROBLEM, answer(text)) for text in texts]
+    assert [one.lawful for one in found] == [[True, True], [False, True]]
+    assert [one.values(0.5) for one in found] == [[0.5, 1.0], [0.0, 1.0]]
+    kept, broken = credit(found, [len(text) + 1 for text in texts])
+    second = len("8+8=16 left 3 7 16\n")
+    assert (kept[0], broken[0]) == (pytest.approx(1 - 2 / 3), -1.0)  # beside all others
+    assert kept[second] > 0 > broken[second]  # beside each other, that began alike
 
 
 def test_going_on_behind_a_right_try_costs_what_it_lost():

@@ -1,7 +1,8 @@
 """Arithmetic puzzles' answers: expressions and steps, read and checked by exact rational arithmetic.
 
-Countdown and Game of 24 share this. A completion ends either with steps, one a line (`8-7=1 left 3 8 1`), or with one expression
-(`Answer: (8-7)*8*3 = 24`). What a model wrote is parsed, never executed; its length is bounded, and there are no powers.
+Countdown and Game of 24 share this. A completion ends either with steps, one a line (`8-7=1 left 3 8 1`, or `8-7=1 3 8`), or with
+one expression (`Answer: (8-7)*8*3 = 24`). What a model wrote is parsed, never executed; its length is bounded, and there are no
+powers.
 """
 
 import ast
@@ -26,7 +27,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] 
 }
 SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
 _RATIONAL = r"\(?(-?[0-9]{1,12}(?:/[0-9]{1,12})??)\)?"
-STEP = re.compile(rf"\s*{_RATIONAL}\s*([-+*/])\s*{_RATIONAL}\s*=\s*{_RATIONAL}(?:\s+\(?left\b.*)?\s*")
+STEP = re.compile(rf"\s*{_RATIONAL}\s*([-+*/])\s*{_RATIONAL}\s*=\s*{_RATIONAL}(?:\s+\(?left\b.*|(?:\s+[0-9]+)+)?\s*")
 _REACHED = re.compile(r"\s*([0-9]+)-\1=0 yes\s*")
 _FINAL = re.compile(r"[-+*/() 0-9]*$")
 
@@ -70,7 +71,7 @@ def canonical(answer: str) -> str:
 def hand(numbers: Sequence[int], lines: Sequence[str]) -> Hand | None:
     """What is at hand after the steps, which start from `numbers`; None if one is wrong, or takes a number that is not at hand.
 
-    What a line says after `left` is not read: the numbers at hand follow from the steps.
+    The numbers that a line has behind its result are not read: those at hand follow from the steps.
     """
     held = [(Fraction(number), str(number)) for number in numbers]
     for line in lines:

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from ponder.tasks import countdown, expression
+from ponder.tasks import countdown
 from ponder.train.grpo import Plan, Rollouts, draw
 from ponder.train.sft import Shown
-from ponder.train.tries import goal, right, tried
+from ponder.train.tries import goal, lawful, right, tried
 from ponder.types import Problem
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ MOST = 6
 """Wrong tries before the right one."""
 EACH = 4
 """Answers shown of one problem."""
+FEW = 4
+"""Tries of an answer that is short."""
 
 Answer = list[tuple[str, bool]]
 """The tries of a drawn answer, each with its verdict."""
@@ -51,12 +53,6 @@ def _tries(problem: Problem, answers: Sequence[Answer]) -> Answer:
     return [(text, correct) for answer in answers for text, correct in answer if correct or lawful(problem.question, text)]
 
 
-def lawful(question: str, text: str) -> bool:
-    """Whether a try computes rightly and uses every number of the puzzle once; False where there is no puzzle."""
-    puzzle = countdown.puzzle(question)
-    return puzzle is not None and expression.from_steps(puzzle[0], text.split("\n")) is not None
-
-
 def _searches(problem: Problem, tries: Answer) -> list[Shown]:
     """As many for each solved problem. Without a goal, right tries stand alone: a model that cannot know that it was wrong has no
     reason to begin anew."""
@@ -77,6 +73,16 @@ def rejected(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
     """The answers that are right (rejection sampling), without tries that break the rules."""
     good = dict.fromkeys(tuple(text for text, _ in _tries(problem, [answer])) for answer in answers if answer and answer[-1][1])
     return [_shown(problem, tries) for tries, _ in zip(good, range(EACH), strict=False)]
+
+
+def concise(problem: Problem, answers: Sequence[Answer]) -> list[Shown]:
+    """The right answers of few tries, written briefly (long to short by rejection sampling: Kimi Team 2025, section 2.4)."""
+    return [brief(one) for one in rejected(problem, answers) if len(one.tries) <= FEW]
+
+
+def brief(shown: Shown) -> Shown:
+    """The same search with nothing tried twice and without the letters that tell nothing."""
+    return msgspec.structs.replace(shown, tries=tuple(dict.fromkeys(shown.tries)), brief=True)
 
 
 def hindsight(problem: Problem, tries: Sequence[str], rng: random.Random) -> Shown | None:

@@ -5,7 +5,7 @@
     reasoner    cold, reinforced
     harvest     cold, tuned further on the right answers of `reasoner` (rejection sampling)
     r1          harvest, reinforced
-    short       zero, reinforced with a price on tokens
+    short       zero, tuned on its right answers of few tries, written briefly, reinforced with a price on tokens
     asked       zero, tuned to think for as long as it is asked to
     small       a smaller model, trained from nothing on the data of `mini`
     small-zero  small, explored and reinforced by itself
@@ -36,7 +36,7 @@ from ponder.train import mini
 from ponder.train.abreast import Job, abreast
 from ponder.train.allotment import MOST, Obedience, allotted, obeyed
 from ponder.train.evaluation import Evaluation, evaluate, gain, table
-from ponder.train.exploration import Teach, curated, explore, rejected, searched
+from ponder.train.exploration import Teach, brief, concise, curated, explore, rejected, searched
 from ponder.train.grpo import Plan, learn
 from ponder.train.loop import Recipe, load, ship, train
 from ponder.train.sft import Shown, sft
@@ -45,6 +45,10 @@ from ponder.types import Problem
 LONGEST = 480
 """Tokens of an answer of several tries: seven of Countdown-4, five of Countdown-5; with the longest question, the context is
 full."""
+SHORT = 330
+"""The same of `short`, which writes seven tries of Countdown-4 in as many."""
+PRICE = 0.001
+"""What a token costs `short` in reinforcement, where a right answer pays 1."""
 COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
 TESTS = {"countdown": (64, LONGEST), "arithmetic-16": (16, None)}
 """The held-out tasks that every stage is judged on: draws of a problem, and the most tokens of an answer (None: the task's own)."""
@@ -154,13 +158,26 @@ def _found(weights: Path) -> list[Shown]:
     return [shown for line in lines for shown in msgspec.json.decode(line, type=list[Shown])]
 
 
-def _reinforced(student: str, seed: int, price: float = 0.0) -> Make:
+def _reinforced(student: str, seed: int) -> Make:
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
         model = load(str(given[student]))
-        learn(model, replace(sizes.reinforced(seed), price=price), folder)
+        learn(model, sizes.reinforced(seed), folder)
         return model
 
     return make
+
+
+def _short(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
+    """Tuned on short right answers of `zero`, and on half as many of the searches that it explored, all written briefly; then
+    reinforced within fewer tokens, at a price for each."""
+    model, asked = load(str(given["zero"])), problems(sizes, 5)[: sizes.problems // 2]
+    shown = explore(folder / "shown.jsonl", model, asked, sizes.samples // 4, concise, 5, sizes.reinforced(5))
+    found = _found(given["zero"])
+    some = random.Random(5).sample(found, min(len(found), len(shown) // 2))
+    sft(model, shown + [brief(one) for one in some], sizes.tuned(5), folder / "tuned.pt")
+    limits = dict.fromkeys(COUNTDOWN, min(sizes.longest, SHORT))
+    learn(model, replace(sizes.reinforced(5), limits=limits, price=PRICE), folder)
+    return model
 
 
 def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
@@ -192,7 +209,7 @@ STAGES = {
     "reasoner": Stage(("cold",), _reinforced("cold", 2)),
     "harvest": Stage(("cold", "reasoner"), _tuned("reasoner", "cold", rejected, 3, 0.25)),
     "r1": Stage(("harvest",), _reinforced("harvest", 3)),
-    "short": Stage(("zero",), _reinforced("zero", 5, 0.001)),
+    "short": Stage(("zero",), _short),
     "asked": Stage(("zero",), _asked),
     "small": Stage((), _small),
     "small-zero": Stage(("small",), _zero("small")),
@@ -269,6 +286,7 @@ def judged(name: str, folder: Path, count: int) -> list[Evaluation]:
     """A model on held-out problems, `count` of each task; kept in `folder`, so that it is measured once."""
     found = []
     for task, (samples, limit) in TESTS.items():
+        limit = SHORT if limit and name == "short" else limit
         kept = folder / f"{name}-{task}-{count}.json"
         if not kept.exists():
             model = load(str(weights(name, folder)))

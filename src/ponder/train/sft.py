@@ -15,7 +15,7 @@ import msgspec
 from ponder.errors import InputError
 from ponder.train.data import BOS, EOS, encode
 from ponder.train.loop import Recipe, train
-from ponder.train.tries import computed, joined, verdict
+from ponder.train.tries import computed, joined, needless, verdict
 
 import torch  # isort: skip - behind the loop, whose error names the extra
 
@@ -36,22 +36,33 @@ Example = tuple[list[int], list[Label]]
 
 class Shown(msgspec.Struct, frozen=True):
     """A question as the model reads it, an answer by its tries, the last of them right, and the temperature that such questions
-    are answered at."""
+    are answered at. `brief`: it is learnt without the letters that tell nothing (`tries.needless`)."""
 
     question: str
     tries: tuple[str, ...]
     temperature: float = 1.0
+    brief: bool = False
 
     @property
     def tokens(self) -> int:
         """The length of question and answer; each byte is a token."""
-        return len(self.question) + len(joined(self.question, self.tries)) + 3
+        answer = joined(self.question, self.tries)
+        return len(self.question) + len(answer) - self.brief * len(needless(answer)) + 3
 
 
 def example(shown: Shown, rng: random.Random, errors: float = ERRORS) -> Example:
     """What is learnt of a shown answer: nothing in the question weighs anything."""
-    prompt, answer = [BOS, *encode(shown.question + "\n")], [*encode(joined(shown.question, shown.tries)), EOS]
-    weights, begin = [1.0] * len(answer), 0
+    prompt, answer = [BOS, *encode(shown.question + "\n")], joined(shown.question, shown.tries)
+    left_out = needless(answer) if shown.brief else ()
+    told = zip([*encode(answer), EOS], _weights(shown, len(answer) + 1, rng, errors), strict=True)
+    kept = [(token, weight) for place, (token, weight) in enumerate(told) if place not in left_out]
+    labels = [(weight, MARGIN * shown.temperature) for weight in [*[0.0] * len(prompt), *(weight for _, weight in kept)]]
+    return prompt + [token for token, _ in kept], labels
+
+
+def _weights(shown: Shown, size: int, rng: random.Random, errors: float) -> list[float]:
+    """What each of the `size` tokens of the whole answer weighs."""
+    weights, begin = [1.0] * size, 0
     for number, text in enumerate(shown.tries, 1):
         if number < len(shown.tries):
             if rng.random() >= errors:
@@ -59,10 +70,10 @@ def example(shown: Shown, rng: random.Random, errors: float = ERRORS) -> Example
             for start, end, last in computed(text):
                 weights[begin + start : begin + end] = [MISSED if last else 1.0] * (end - start)
         begin += len(text)
-        end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), len(answer))
+        end = min(begin + len(f"\n{verdict(shown.question, text)}\n"), size)
         weights[begin:end] = [VERDICT] * (end - begin)
         begin = end
-    return prompt + answer, [(weight, MARGIN * shown.temperature) for weight in [0.0] * len(prompt) + weights]
+    return weights
 
 
 def examples(shown: Sequence[Shown], seed: int, step: int, tokens: int) -> Iterator[Example]:

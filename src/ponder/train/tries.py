@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ponder.tasks import expression
+from ponder.tasks import countdown, expression
 from ponder.train import advantage
 from ponder.train.data import EOS, FIRST_BYTE
 from ponder.train.rewards import accuracy
@@ -31,7 +31,8 @@ from ponder.types import Problem
 Floats = NDArray[np.float64]
 _ASKED = re.compile(r"([0-9 ]+) to ([0-9]+)$")
 _COMPUTED = re.compile(r"([0-9]+[-+*/][0-9]+)=([0-9]+)(.*)")
-_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no left [0-9 ]+\n|yes$)")
+_VERDICT = re.compile(r"\n[0-9]+-[0-9]+=[0-9]+ (no (?:left )?[0-9 ]+\n|yes$)")
+_NEEDLESS = re.compile(r"=([0-9]+)( left)[0-9 ]*?( \1)?$|no( left)", re.M)
 
 
 def goal(question: str) -> str | None:
@@ -67,15 +68,31 @@ def joined(question: str, tries: Sequence[str]) -> str:
     return tries[-1] if goal(question) is None else "\n".join(f"{text}\n{verdict(question, text)}" for text in tries)
 
 
+def needless(text: str) -> set[int]:
+    """The places in an answer of letters that tell nothing: the word `left`, and a result once more behind the numbers left.
+
+    Without them `8+8=16 left 3 7 16` is `8+8=16 3 7`, and `24-20=4 no left 3 7 8 8` is `24-20=4 no 3 7 8 8`.
+    """
+    spans = [found.span(part) for found in _NEEDLESS.finditer(text) for part in (2, 3, 4)]
+    return {place for begin, end in spans for place in range(begin, end)}
+
+
 def right(problem: Problem, texts: Sequence[str]) -> list[bool]:
     """Which of the tries are right by the task's check."""
     return [grade == 1.0 for grade in accuracy(completions=texts, problem=[problem] * len(texts))]
 
 
+def lawful(question: str, text: str) -> bool:
+    """Whether a try computes rightly and uses every number of the puzzle once; False where there is no puzzle."""
+    puzzle = countdown.puzzle(question)
+    return puzzle is not None and expression.from_steps(puzzle[0], text.split("\n")) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """One answer by its tries: their texts, whether each is right, where it begins and ends, where the word is that decides what
-    follows it (the answer's end, if none is said), all in tokens, and whether the answer came to its own end."""
+    follows it (the answer's end, if none is said), all in tokens, whether the answer came to its own end, and whether each try
+    keeps the rules."""
 
     texts: list[str]
     right: list[bool]
@@ -83,6 +100,7 @@ class Tried:
     ends: list[int]
     decided: list[int]
     ended: bool
+    lawful: list[bool]
 
     @property
     def whole(self) -> list[bool]:
@@ -95,7 +113,10 @@ class Tried:
 
     def values(self, rest: float) -> list[float]:
         """What each whole try is worth, where to go on is worth `rest`."""
-        return [1.0 if right else 0.0 if self.stops(place) else rest for place, right in enumerate(self.whole)]
+        return [
+            1.0 if right else rest if lawful and not self.stops(place) else 0.0
+            for place, (right, lawful) in enumerate(zip(self.whole, self.lawful, strict=False))
+        ]
 
 
 def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
@@ -111,17 +132,17 @@ def tried(problem: Problem, answer: NDArray[np.int64]) -> Tried:
         ends.append(len(body))
         decided += [len(body)] * ended
     texts = [body[begin:end] for begin, end in zip(begins, ends, strict=True)]
-    return Tried(texts, right(problem, texts), begins, ends, decided, ended)
+    return Tried(texts, right(problem, texts), begins, ends, decided, ended, [lawful(problem.question, text) for text in texts])
 
 
 def credit(group: Sequence[Tried], lengths: Sequence[int], price: float = 0.0) -> list[Floats]:
     """The advantage of each token of a group's answers, each step of a try and each decision behind a try judged by itself.
 
-    A try is worth 1 if it is right, nothing if the answer ends with it and it is not, and else what going on is worth: what the
-    group's other answers get in the end. So an end that only claims the goal costs more than a miss. Its steps are judged beside
-    all tries of the group that began alike (`advantage.by_steps`), what it copies to begin with as its first step. A decision is
-    judged against the other choice, whose worth is known: to stop pays what stands there, to go on pays what the others got. So to
-    stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
+    A try is worth 1 if it is right, nothing if it breaks the rules or the answer ends with it, and else what going on is worth:
+    what the group's other answers get in the end. So an end that only claims the goal costs more than a miss. Its steps are judged
+    beside all tries of the group that began alike (`advantage.by_steps`), what it copies to begin with as its first step. A
+    decision is judged against the other choice, whose worth is known: to stop pays what stands there, to go on pays what the
+    others got. So to stop at a wrong try costs, and so does to go on behind a right one. A try cut by the limit teaches nothing.
 
     Each token costs `price`: those behind a decision to go on are laid to it, so what is not worth its tokens is given up.
     """
