@@ -85,7 +85,7 @@ class unless_gone:
     """What is done inside is cancelled, and `ClientGone` raised, when the client is gone first."""
 
     def __init__(self, receive: Receive) -> None:
-        self._receive, self._gone = receive, False
+        self._receive, self._gone, self._left = receive, False, False
 
     async def __aenter__(self) -> None:
         inside = asyncio.current_task()
@@ -95,10 +95,10 @@ class unless_gone:
         self._leaving.add_done_callback(self._end)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._leaving.remove_done_callback(self._end)
+        self._left = True
         self._leaving.cancel()
         if self._gone and self._inside.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise ClientGone from None
 
     def _end(self, _: asyncio.Task[None]) -> None:
-        self._gone = self._inside.cancel()
+        self._gone = not self._left and self._inside.cancel()  # what ends in the turn in which the client goes is not cancelled
