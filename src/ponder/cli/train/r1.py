@@ -8,7 +8,7 @@ from pathlib import Path
 from ponder.cli import live, show
 
 
-def r1(folder: Path, /, *, stages: str = "", scale: float = 1.0, threads: int = 2, problems: int = 50, json: bool = False) -> None:
+def r1(folder: Path, /, *, stages: str = "", scale: float = 1.0, threads: int = 2, problems: int = 32, json: bool = False) -> None:
     """DeepSeek-R1's pipeline on builtin:mini, on this CPU: pure RL, cold start, RL, rejection sampling, RL, a distilled student.
 
     Each stage has a folder of its own, is made once and judged once on held-out problems; killed, the same command goes on.
