@@ -1,14 +1,16 @@
 """The recipe end to end, with a few draws and a step or two of each kind, and what it does when it is called again."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`: make test-train")
 
 from ponder.errors import InputError
+from ponder.train import mini
 from ponder.train.evaluation import Evaluation, Figure
-from ponder.train.recipe import Sizes, needed, report, run
+from ponder.train.recipe import FIRST, Sizes, needed, report, run
 
 SIZES = Sizes(problems=24, samples=4, tuning=1, reinforcing=1, prompts=2, small=2, longest=80)
 
@@ -27,6 +29,12 @@ def test_sizes_are_scaled_together():
     assert Sizes().scaled(1e-9).tuning == 1
     with pytest.raises(InputError, match="positive number"):
         Sizes().scaled(0)
+
+
+def test_the_rate_of_tuning_is_as_the_inverse_of_the_width():
+    wide, narrow = (SimpleNamespace(config=mini.shape(width)) for width in (256, 128))
+    assert Sizes().tuned(narrow, 1, FIRST, 2.0).steps == 2 * Sizes().tuned(wide, 1, FIRST).steps
+    assert Sizes().tuned(narrow, 1, FIRST).peak == 2 * Sizes().tuned(wide, 1, FIRST).peak == 2 * FIRST
 
 
 def test_every_stage_makes_a_model_once(tmp_path):

@@ -49,6 +49,9 @@ SHORT = 330
 """The same of `short`, which writes seven tries of Countdown-4 in as many."""
 PRICE = 0.001
 """What a token costs `short` in reinforcement, where a right answer pays 1."""
+FIRST, AGAIN = 1e-3, 6e-4
+"""Peak rates, at a hidden size of 256, of tuning a model that has only been trained, and one that has been tuned: the first left
+less loss in as many steps than the second, and took from a tuned model what it was not shown again."""
 COUNTDOWN = ("countdown-3", "countdown-4", "countdown-5")
 TESTS = {"countdown": LONGEST, "arithmetic-16": None}
 """The held-out tasks that every stage is judged on, and the most tokens of an answer (None: the task's own)."""
@@ -93,9 +96,9 @@ class Sizes:
         many = {name: max(1, round(scale * getattr(self, name))) for name in ("problems", "tuning", "reinforcing", "small")}
         return replace(self, **many)
 
-    def tuned(self, model: Any, seed: int, share: float = 1.0) -> Recipe:
-        """The rate is as the inverse of the width (Yang et al. 2021); 1e-3 at 256 left less loss than 6e-4 in as many steps."""
-        steps, peak = max(1, round(self.tuning * share)), 1e-3 * 256 / model.config.hidden_size
+    def tuned(self, model: Any, seed: int, peak: float, share: float = 1.0) -> Recipe:
+        """A share of the steps; the rate is as the inverse of the width (Yang et al. 2021)."""
+        steps, peak = max(1, round(self.tuning * share)), peak * 256 / model.config.hidden_size
         return Recipe(steps, rows=8, width=512, peak=peak, warmup=20, decay=0.0, seed=seed, keep=50, threads=1)
 
     def reinforced(self, seed: int) -> Plan:
@@ -137,7 +140,7 @@ def _zero(student: str, share: float = 1.0) -> Make:
         model = load(str(given[student]))
         plan = Plan(threads=1)
         shown = explore(folder / "explored.jsonl", model, problems(sizes, 1), sizes.samples, searched, 0, plan)
-        sft(model, shown, sizes.tuned(model, 1, share), folder / "tuned.pt")
+        sft(model, shown, sizes.tuned(model, 1, FIRST, share), folder / "tuned.pt")
         learn(model, sizes.reinforced(1), folder)
         return model
 
@@ -150,8 +153,8 @@ def _tuned(teacher: str, student: str, teach: Teach, seed: int, share: float = 1
     def make(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
         asked, samples = problems(sizes, seed)[: sizes.problems // 2], sizes.samples // 4
         shown = explore(folder / "shown.jsonl", load(str(given[teacher])), asked, samples, teach, seed, sizes.reinforced(seed))
-        model = load(str(given[student]))
-        sft(model, shown + (_found(given[also]) if also else []), sizes.tuned(model, seed, share), folder / "tuned.pt")
+        model, peak = load(str(given[student])), FIRST if student in ("mini", "small") else AGAIN
+        sft(model, shown + (_found(given[also]) if also else []), sizes.tuned(model, seed, peak, share), folder / "tuned.pt")
         return model
 
     return make
@@ -179,16 +182,17 @@ def _short(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
     shown = explore(folder / "shown.jsonl", model, asked, sizes.samples // 4, concise, 5, sizes.reinforced(5))
     found = _found(given["zero"])
     some = random.Random(5).sample(found, min(len(found), len(shown) // 2))
-    sft(model, shown + [brief(one) for one in some], sizes.tuned(model, 5, 1.25), folder / "tuned.pt")
+    sft(model, shown + [brief(one) for one in some], sizes.tuned(model, 5, AGAIN, 1.25), folder / "tuned.pt")
     limits = dict.fromkeys(COUNTDOWN, min(sizes.longest, SHORT))
     learn(model, replace(sizes.reinforced(5), limits=limits, price=PRICE), folder)
     return model
 
 
 def _asked(given: Mapping[str, Path], folder: Path, sizes: Sizes) -> Any:
-    """Tuned on the searches that `zero` explored, each with a length that it was made to fit."""
+    """Tuned on the searches that `zero` explored, each with a length that it was made to fit; for more steps than others, since
+    `zero` is sure of its habits: after 360 the rank correlation was .89."""
     model = load(str(given["zero"]))
-    sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(model, 5), folder / "tuned.pt")
+    sft(model, allotted(_found(given["zero"]), 5), sizes.tuned(model, 5, AGAIN, 1.1), folder / "tuned.pt")
     return model
 
 
