@@ -69,7 +69,7 @@ def catalog() -> list[Entry]:
         _shipped("mini", "2.9M parameters; solves Countdown, Game of 24 and arithmetic; made to need search"),
         _shipped("mini-zero", "2.9M parameters; builtin:mini after reinforcement alone; tries again: wants --max-tokens 480"),
         _shipped("mini-r1", "2.9M parameters; builtin:mini after a cold start and reinforcement: wants --max-tokens 480"),
-        _shipped("mini-distilled", "0.6M parameters; taught by builtin:mini-zero's right answers: wants --max-tokens 480"),
+        _shipped("mini-distilled", "0.6M parameters; taught by a model like builtin:mini-zero: wants --max-tokens 480"),
         _shipped("mini-prm", "2.9M parameters; judges the steps of builtin:mini: for --verifier builtin:mini-prm"),
         Entry(
             "builtin:smollm2",
