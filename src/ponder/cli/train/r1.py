@@ -23,7 +23,7 @@ def r1(folder: Path, /, *, stages: str = "", scale: float = 1.0, threads: int = 
     stages
         Names of stages, joined by commas, whose forerunners are made; default: all.
     scale
-        So many times the problems and steps of each stage: 1 takes 90 minutes of two cores; what ponder ships took about 1.5.
+        So many times the problems and steps of each stage: 1 takes 90 minutes of two cores; mini-zero and mini-r1 took about 1.5.
     threads
         Stages and judgements that run at once, each with one thread.
     problems
